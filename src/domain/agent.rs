@@ -1,0 +1,185 @@
+//! The agent's stream: registration, the kill switch, and back.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Binding, ClientId, Decision, OwnerId, Recorded, Scope, event::facts};
+
+/// An administrator registered the agent. Its name and secret live in the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRegistered {
+    /// The person behind the agent.
+    pub owner_id: OwnerId,
+    /// The model it was registered with, for the record; each sign-in names its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What it is said to be able to do, for the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<String>,
+    /// Scopes that it may be granted; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_scopes: Option<Scope>,
+    /// Websites that it may sign in to; absent: all that an administrator registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_clients: Option<Vec<ClientId>>,
+    /// The least binding with which it may sign in.
+    pub minimum_binding: Binding,
+}
+
+/// The kill switch: all that the agent signed in to before this position is dead for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSuspended {}
+
+/// The agent may sign in again; nothing that was dead comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentReinstated {}
+
+facts! {
+    /// What can happen to an agent.
+    AgentFact {
+        Registered(AgentRegistered),
+        Suspended(AgentSuspended),
+        Reinstated(AgentReinstated),
+    }
+}
+
+/// The fold of an agent's stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// As registered.
+    #[serde(flatten)]
+    pub registered: AgentRegistered,
+    /// Whether it is suspended now.
+    pub suspended: bool,
+    /// Position of the last suspension: what was authenticated before it is dead.
+    pub cut_off_at: Option<u64>,
+}
+
+impl Agent {
+    /// Adds one fact; `None` when the fact cannot follow, which the log never contains.
+    #[must_use]
+    pub fn apply(state: Option<Self>, event: &Recorded<AgentFact>) -> Option<Self> {
+        match (state, &event.fact) {
+            (None, AgentFact::Registered(registered)) => Some(Self {
+                registered: registered.clone(),
+                suspended: false,
+                cut_off_at: None,
+            }),
+            (Some(agent), AgentFact::Suspended(_)) => Some(Self {
+                suspended: true,
+                cut_off_at: Some(event.position),
+                ..agent
+            }),
+            (Some(agent), AgentFact::Reinstated(_)) => Some(Self {
+                suspended: false,
+                ..agent
+            }),
+            _ => None,
+        }
+    }
+
+    /// Suspends; a suspended agent stays as it is.
+    #[must_use]
+    pub fn suspend(&self) -> Decision<(), AgentFact> {
+        if self.suspended {
+            Decision::unchanged(())
+        } else {
+            Decision::with([AgentFact::Suspended(AgentSuspended {})], ())
+        }
+    }
+
+    /// Reinstates; an active agent stays as it is.
+    #[must_use]
+    pub fn reinstate(&self) -> Decision<(), AgentFact> {
+        if self.suspended {
+            Decision::with([AgentFact::Reinstated(AgentReinstated {})], ())
+        } else {
+            Decision::unchanged(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::EventId;
+
+    fn registered() -> AgentRegistered {
+        AgentRegistered {
+            owner_id: OwnerId::from_uuid(Uuid::from_u128(1)),
+            model: Some("claude-opus-4".to_owned()),
+            capabilities: vec!["browse".to_owned()],
+            allowed_scopes: Some(Scope::parse("openid").unwrap()),
+            allowed_clients: Some(vec![]),
+            minimum_binding: Binding::Browser,
+        }
+    }
+
+    fn then(agent: Option<Agent>, position: u64, fact: AgentFact) -> Option<Agent> {
+        let (id, occurred_at) = (EventId::from_bytes([0; 16]), Timestamp::UNIX_EPOCH);
+        Agent::apply(
+            agent,
+            &Recorded {
+                position,
+                version: 1,
+                id,
+                occurred_at,
+                fact,
+            },
+        )
+    }
+
+    #[test]
+    fn suspending_cuts_off_and_reinstating_leaves_the_mark() {
+        let agent = then(None, 7, AgentFact::Registered(registered())).unwrap();
+        assert_eq!((agent.suspended, agent.cut_off_at), (false, None));
+        let agent = then(Some(agent), 9, AgentFact::Suspended(AgentSuspended {})).unwrap();
+        assert_eq!((agent.suspended, agent.cut_off_at), (true, Some(9)));
+        let agent = then(Some(agent), 11, AgentFact::Reinstated(AgentReinstated {})).unwrap();
+        assert_eq!((agent.suspended, agent.cut_off_at), (false, Some(9)));
+        let agent = then(Some(agent), 13, AgentFact::Suspended(AgentSuspended {})).unwrap();
+        assert_eq!((agent.suspended, agent.cut_off_at), (true, Some(13)));
+        assert_eq!(agent.registered, registered());
+    }
+
+    #[test]
+    fn either_is_decided_once() {
+        let active = then(None, 7, AgentFact::Registered(registered())).unwrap();
+        assert_eq!(active.reinstate(), Decision::unchanged(()));
+        let suspend = active.suspend();
+        assert_eq!(suspend.facts, [AgentFact::Suspended(AgentSuspended {})]);
+        let suspended = then(Some(active), 9, suspend.facts[0].clone()).unwrap();
+        assert_eq!(suspended.suspend(), Decision::unchanged(()));
+        assert_eq!(
+            suspended.reinstate().facts,
+            [AgentFact::Reinstated(AgentReinstated {})]
+        );
+    }
+
+    #[test]
+    fn a_registration_comes_first_and_once() {
+        let agent = then(None, 7, AgentFact::Registered(registered()));
+        assert!(then(agent, 9, AgentFact::Registered(registered())).is_none());
+        assert!(then(None, 7, AgentFact::Suspended(AgentSuspended {})).is_none());
+        assert!(then(None, 7, AgentFact::Reinstated(AgentReinstated {})).is_none());
+    }
+
+    #[test]
+    fn an_empty_allow_list_is_kept_apart_from_none() {
+        for allowed_clients in [None, Some(vec![])] {
+            let registered = AgentRegistered {
+                allowed_clients,
+                ..registered()
+            };
+            let agent = then(None, 7, AgentFact::Registered(registered)).unwrap();
+            let stored = serde_json::to_string(&agent).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Agent>(&stored).unwrap(),
+                agent,
+                "{stored}"
+            );
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The client's stream: a website, with the metadata names of RFC 7591 §2.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Binding, Recorded, RedirectUri, Scope, event::facts};
+
+/// How a client authenticates at the token endpoint (RFC 7591 §2 `token_endpoint_auth_method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// A public client: PKCE alone proves it is the one that asked.
+    None,
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+}
+
+impl AuthMethod {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+/// A grant type that a client may use (RFC 7591 §2 `grant_types`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// RFC 6749 §4.1.
+    AuthorizationCode,
+    /// RFC 6749 §6.
+    RefreshToken,
+}
+
+/// A signature algorithm for tokens (RFC 7518 §3.1, RFC 8037 §3.1).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum TokenAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256: what OpenID Connect libraries assume.
+    #[default]
+    RS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+}
+
+impl TokenAlgorithm {
+    /// The name in `alg` headers and metadata.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+        }
+    }
+}
+
+impl fmt::Display for TokenAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TokenAlgorithm {
+    type Err = UnknownAlgorithm;
+    fn from_str(text: &str) -> Result<Self, UnknownAlgorithm> {
+        [Self::RS256, Self::ES256, Self::EdDSA]
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == text)
+            .ok_or(UnknownAlgorithm)
+    }
+}
+
+/// A name that is no signature algorithm of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be RS256, ES256 or EdDSA")]
+pub struct UnknownAlgorithm;
+
+/// Whom `sub` names in this client's tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// The agent.
+    #[default]
+    Agent,
+    /// The owner, with the agent as the actor (RFC 8693 §4.1).
+    Owner,
+}
+
+/// An administrator registered the client. Its secret lives in the vault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRegistered {
+    /// The client's own word for itself, at most 64 printable characters.
+    pub client_name: String,
+    /// Where it may be redirected to, each an exact text.
+    pub redirect_uris: Vec<String>,
+    /// What it may use at the token endpoint.
+    pub grant_types: Vec<GrantType>,
+    /// Absent: Basic or post, as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<AuthMethod>,
+    /// What it may ask for, and gets when it asks for nothing.
+    pub scope: Scope,
+    /// How its ID tokens are signed.
+    pub id_token_signed_response_alg: TokenAlgorithm,
+    /// Whom `sub` names.
+    pub subject: SubjectKind,
+    /// The least binding with which an agent may sign in to it.
+    pub minimum_binding: Binding,
+    /// Its home page, set by an administrator; its origin counts for `expected_origin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+}
+
+facts! {
+    /// What can happen to a client.
+    ClientFact {
+        Registered(ClientRegistered),
+    }
+}
+
+/// The fold of a client's stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// As registered.
+    #[serde(flatten)]
+    pub registered: ClientRegistered,
+}
+
+impl Client {
+    /// Adds one fact; `None` when the fact cannot follow, which the log never contains.
+    #[must_use]
+    pub fn apply(state: Option<Self>, event: &Recorded<ClientFact>) -> Option<Self> {
+        match (state, &event.fact) {
+            (None, ClientFact::Registered(registered)) => Some(Self {
+                registered: registered.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether it has no secret (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.registered.token_endpoint_auth_method == Some(AuthMethod::None)
+    }
+
+    /// Whether it may be redirected to `uri`.
+    #[must_use]
+    pub fn allows_redirect_to(&self, uri: &str) -> bool {
+        self.registered
+            .redirect_uris
+            .iter()
+            .any(|registered| RedirectUri::matches(registered, uri, self.is_public()))
+    }
+
+    /// Whether it may use `grant_type` at the token endpoint.
+    #[must_use]
+    pub fn may_use(&self, grant_type: GrantType) -> bool {
+        self.registered.grant_types.contains(&grant_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::domain::EventId;
+
+    fn client(method: Option<AuthMethod>, redirect_uri: &str) -> Client {
+        let registered = ClientRegistered {
+            client_name: "Profilio".to_owned(),
+            redirect_uris: vec![
+                "https://profilio.example/".to_owned(),
+                redirect_uri.to_owned(),
+            ],
+            grant_types: vec![GrantType::AuthorizationCode],
+            token_endpoint_auth_method: method,
+            scope: Scope::parse("openid").unwrap(),
+            id_token_signed_response_alg: TokenAlgorithm::EdDSA,
+            subject: SubjectKind::Owner,
+            minimum_binding: Binding::None,
+            client_uri: None,
+        };
+        let event = |fact| Recorded {
+            position: 1,
+            version: 1,
+            id: EventId::from_bytes([0; 16]),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            fact,
+        };
+        let registered = event(ClientFact::Registered(registered));
+        let client = Client::apply(None, &registered).unwrap();
+        assert!(
+            Client::apply(Some(client.clone()), &registered).is_none(),
+            "registered twice"
+        );
+        client
+    }
+
+    #[test]
+    fn only_a_client_registered_without_a_secret_is_public() {
+        assert!(client(Some(AuthMethod::None), "").is_public());
+        // No method means Basic or post, never none.
+        for method in [
+            None,
+            Some(AuthMethod::ClientSecretBasic),
+            Some(AuthMethod::ClientSecretPost),
+        ] {
+            assert!(!client(method, "").is_public());
+        }
+    }
+
+    #[test]
+    fn any_of_its_redirect_uris_will_do_and_only_a_public_one_may_change_its_loopback_port() {
+        let registered = "http://127.0.0.1/callback";
+        let public = client(Some(AuthMethod::None), registered);
+        let confidential = client(None, registered);
+        for client in [&public, &confidential] {
+            assert!(client.allows_redirect_to("https://profilio.example/"));
+            assert!(client.allows_redirect_to(registered));
+            assert!(!client.allows_redirect_to("https://profilio.example"));
+            assert!(!client.allows_redirect_to(""));
+        }
+        assert!(public.allows_redirect_to("http://127.0.0.1:4711/callback"));
+        assert!(!confidential.allows_redirect_to("http://127.0.0.1:4711/callback"));
+    }
+
+    #[test]
+    fn it_may_use_what_it_was_registered_for() {
+        let client = client(None, "");
+        assert!(client.may_use(GrantType::AuthorizationCode));
+        assert!(!client.may_use(GrantType::RefreshToken));
+    }
+
+    #[test]
+    fn it_reads_back_as_it_was_written_under_the_names_of_rfc_7591() {
+        for method in [
+            AuthMethod::None,
+            AuthMethod::ClientSecretBasic,
+            AuthMethod::ClientSecretPost,
+        ] {
+            let client = client(Some(method), "");
+            let stored = serde_json::to_value(&client).unwrap();
+            assert_eq!(stored["token_endpoint_auth_method"], method.as_str());
+            assert_eq!(stored["grant_types"][0], "authorization_code");
+            assert_eq!(stored["id_token_signed_response_alg"], "EdDSA");
+            assert_eq!(serde_json::from_value::<Client>(stored).unwrap(), client);
+        }
+    }
+}

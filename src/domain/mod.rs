@@ -1,0 +1,73 @@
+//! The pure heart: facts, states and decisions. No async, no SQL, no HTTP, no clock, no randomness.
+//!
+//! A *fact* ([`RequestFact`], [`AgentFact`] …) is what the log holds. A *state* ([`AuthRequest`],
+//! [`Agent`] …) is the fold of a stream's facts. A *decision* looks at a [`Situation`] and a
+//! command and yields a [`Decision`]: the facts to append, and the outcome to answer. Both at once,
+//! because a refusal may have consequences: a replayed code is refused *and* ends the grant.
+
+mod agent;
+pub mod auth_request;
+mod client;
+mod event;
+#[cfg(test)]
+mod golden;
+mod id;
+mod owner;
+mod pkce;
+mod policy;
+mod redirect_uri;
+mod scope;
+
+pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentSuspended};
+pub use auth_request::{AuthRequest, RequestFact};
+pub use client::{
+    AuthMethod, Client, ClientFact, ClientRegistered, GrantType, SubjectKind, TokenAlgorithm,
+    UnknownAlgorithm,
+};
+pub use event::{
+    Actor, AdminKeyCreated, AdministrationFact, DerivationKeyFact, Envelope, Fact, FactError,
+    KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact, SigningKeyGenerated, StreamId,
+    Upcaster, decode, newest_schema,
+};
+pub use id::*;
+pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};
+pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
+pub use policy::{Binding, CutOff, Lifetimes, Standing};
+pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
+pub use scope::{InvalidScope, Scope};
+
+/// What a decision yields: the facts to append, in order, and what to answer once they are durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision<T, F> {
+    /// Facts for the stream that the decision is about; none leaves the log untouched.
+    pub facts: Vec<F>,
+    /// What the caller is told, valid only when the facts were appended.
+    pub outcome: T,
+}
+
+impl<T, F> Decision<T, F> {
+    /// An answer that changes nothing.
+    pub const fn unchanged(outcome: T) -> Self {
+        Self {
+            facts: Vec::new(),
+            outcome,
+        }
+    }
+
+    /// An answer that holds once `facts` are in the log.
+    pub fn with(facts: impl Into<Vec<F>>, outcome: T) -> Self {
+        Self {
+            facts: facts.into(),
+            outcome,
+        }
+    }
+}
+
+/// A state together with the version of its stream, against which an append is checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<S> {
+    /// Version of the last event folded into `state`.
+    pub version: u64,
+    /// The fold.
+    pub state: S,
+}

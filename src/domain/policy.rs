@@ -1,0 +1,112 @@
+//! Policy: how sure we are that the agent drives the waiting browser, for how long things live, and
+//! what a suspension cuts off.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Agent, Client, Owner};
+
+/// How we know that the agent drives the browser that waits (security.md, threat 1).
+/// Ordered: a later variant is stricter.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Binding {
+    /// We do not know.
+    None,
+    /// The call came from the browser's network address (IPv6: the same /64).
+    #[default]
+    Address,
+    /// The call carried the request's own cookie.
+    Browser,
+}
+
+impl Binding {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Address => "address",
+            Self::Browser => "browser",
+        }
+    }
+}
+
+/// Lifetimes of what is issued; settings, with the contract's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// From `Created` to expiry of the waiting page.
+    pub request: Duration,
+    /// Of one authorization code (RFC 6749 §4.1.2 recommends at most ten minutes).
+    pub code: Duration,
+    /// Of an access token and an ID token.
+    pub access_token: Duration,
+    /// Of a refresh token since its issue, that is since last use.
+    pub refresh_token_idle: Duration,
+    /// Of a grant's refresh tokens since the sign-in.
+    pub refresh_token: Duration,
+    /// How long a used refresh token is answered again with its successor.
+    pub refresh_grace: Duration,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const DAY: u64 = 24 * 60 * 60;
+        Self {
+            request: Duration::from_secs(10 * 60),
+            code: Duration::from_secs(60),
+            access_token: Duration::from_secs(10 * 60),
+            refresh_token_idle: Duration::from_secs(30 * DAY),
+            refresh_token: Duration::from_secs(180 * DAY),
+            refresh_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a sign-in is dead although nothing in its own stream says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutOff {
+    /// Its agent was suspended after it.
+    AgentSuspended,
+    /// Its agent's owner was suspended after it.
+    OwnerSuspended,
+}
+
+/// Those on whom a sign-in depends, as they stand now.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Standing {
+    /// The website.
+    pub client: Option<super::Versioned<Client>>,
+    /// The agent that signed in, or the one that asks to.
+    pub agent: Option<super::Versioned<Agent>>,
+    /// That agent's owner.
+    pub owner: Option<super::Versioned<Owner>>,
+}
+
+impl Standing {
+    /// Whether what was authenticated at `position` of the log has been cut off since. One event is
+    /// enough and reinstating revives nothing: only the position is compared.
+    #[must_use]
+    pub fn cut_off(&self, position: u64) -> Option<CutOff> {
+        let after = |mark: Option<u64>| mark.is_some_and(|mark| mark > position);
+        if self
+            .agent
+            .as_ref()
+            .is_some_and(|agent| after(agent.state.cut_off_at))
+        {
+            Some(CutOff::AgentSuspended)
+        } else if self
+            .owner
+            .as_ref()
+            .is_some_and(|owner| after(owner.state.cut_off_at))
+        {
+            Some(CutOff::OwnerSuspended)
+        } else {
+            None
+        }
+    }
+}
