@@ -1,0 +1,14 @@
+//! The protocol's vocabulary: error codes, parameters, the checks of `GET /authorize` in order, and
+//! the metadata document. No HTTP here: `http` turns these into responses.
+
+mod authorization_request;
+mod error;
+mod metadata;
+mod parameters;
+
+pub use authorization_request::{
+    AuthorizationRequest, Fault, RedirectTarget, check, redirect_target, redirect_to,
+};
+pub use error::{ErrorCode, OAuthError};
+pub use metadata::{Endpoints, SCOPES_SUPPORTED, metadata};
+pub use parameters::{Malformed, Parameters};
