@@ -1,0 +1,134 @@
+-- Valid on SQLite and PostgreSQL alike. Times are microseconds since the epoch, UTC.
+
+-- The log: the system of record. `body` is the whole envelope, written once; every other column is
+-- a copy for looking up. `leaf_hash` is SHA-256(0x00 || body), in hex.
+create table events (
+    position bigint not null primary key,
+    stream text not null,
+    version bigint not null,
+    type text not null,
+    occurred_at bigint not null,
+    body text not null,
+    leaf_hash text not null,
+    unique (stream, version)
+);
+
+-- Unique claims, decided in the transaction of the append that makes them.
+create table claims (
+    key text not null primary key,
+    value text not null
+);
+
+-- Inline projections: written in the transaction of the append. `state` is the fold of the stream
+-- at `version`; `position` is that of the stream's first event, which is the order of lists.
+create table requests (
+    id text not null primary key,
+    version bigint not null,
+    position bigint not null,
+    client_id text not null,
+    agent_id text,
+    owner_id text,
+    state text not null
+);
+create index requests_by_client on requests (client_id, id);
+create index requests_by_agent on requests (agent_id, id) where agent_id is not null;
+create index requests_by_owner on requests (owner_id, id) where owner_id is not null;
+
+create table agents (
+    id text not null primary key,
+    version bigint not null,
+    position bigint not null unique,
+    owner_id text not null,
+    state text not null
+);
+create index agents_by_owner on agents (owner_id);
+
+create table clients (
+    id text not null primary key,
+    version bigint not null,
+    position bigint not null unique,
+    state text not null
+);
+
+create table owners (
+    id text not null primary key,
+    version bigint not null,
+    position bigint not null unique,
+    state text not null
+);
+
+-- How far each projection has come: `inline`, and one for each follower.
+create table checkpoints (
+    name text not null primary key,
+    position bigint not null
+);
+insert into checkpoints (name, position) values ('inline', 0), ('statistics', 0), ('revocations', 0);
+
+-- Asynchronous projection: counters.
+create table statistics (
+    name text not null primary key,
+    value bigint not null
+);
+insert into statistics (name, value) values ('sign_ins', 0);
+
+-- The vault: what may not be in the log.
+create table server (
+    name text not null primary key,
+    value text not null
+);
+
+create table credentials (
+    id text not null primary key,
+    holder text not null,
+    secret_hash text not null,
+    created_at bigint not null
+);
+create index credentials_by_holder on credentials (holder);
+
+create table people (
+    owner_id text not null primary key,
+    email_key text not null unique,
+    email text not null,
+    name text not null
+);
+
+create table agent_profiles (
+    agent_id text not null primary key,
+    agent_name text not null
+);
+
+create table request_details (
+    request_id text not null primary key,
+    state text,
+    nonce text,
+    address_hash text not null,
+    address_key text not null,
+    parameters_mac text not null,
+    expires_at bigint not null
+);
+
+create table address_keys (
+    scope text not null primary key,
+    sealed text not null,
+    created_at bigint not null
+);
+
+create table signing_keys (
+    id text not null primary key,
+    alg text not null,
+    sealed text not null,
+    created_at bigint not null
+);
+
+create table derivation_keys (
+    id text not null primary key,
+    sealed text not null,
+    created_at bigint not null
+);
+
+create table admin_keys (
+    id text not null primary key,
+    name text not null unique,
+    secret_mac text not null,
+    created_at bigint not null
+);

@@ -1,0 +1,128 @@
+//! Reading the log: one stream, onwards from a position, or filtered for an auditor.
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use sqlx::Row;
+
+use super::{Store, StoreError, append::Committed, as_i64, as_u64, head, on, sql};
+use crate::domain::{Envelope, StreamId, decode};
+
+/// Which events an auditor asks for; each filter narrows.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    /// Only events after this position.
+    pub after: u64,
+    /// Only this stream, as `kind/id`.
+    pub stream: Option<String>,
+    /// Only this type.
+    pub type_name: Option<String>,
+    /// Only this agent: its own stream, and every sign-in of it.
+    pub agent_id: Option<String>,
+    /// Only this client: its own stream, and every request of it.
+    pub client_id: Option<String>,
+    /// Recorded at or after.
+    pub since: Option<Timestamp>,
+    /// Recorded before.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+impl Store {
+    /// The events that fit, in order, each the very text that was written.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<Box<RawValue>>, StoreError> {
+        let since = filter.since.map(Timestamp::as_microsecond);
+        let until = filter.until.map(Timestamp::as_microsecond);
+        let bodies: Vec<String> = on!(Pool, &self.pool, sql::AUDIT, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(as_i64(filter.after))
+                .bind(i64::from(filter.limit))
+                .bind(&filter.stream)
+                .bind(&filter.type_name)
+                .bind(&filter.agent_id)
+                .bind(&filter.client_id)
+                .bind(since)
+                .bind(until)
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| row.try_get("body"))
+                .collect::<Result<_, _>>()?
+        });
+        bodies
+            .into_iter()
+            .map(|body| Ok(RawValue::from_string(body)?))
+            .collect()
+    }
+
+    /// Every event of one stream.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn stream(&self, stream: &StreamId) -> Result<Vec<Envelope>, StoreError> {
+        let bodies: Vec<String> = on!(Pool, &self.pool, sql::STREAM, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(stream.to_string())
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| row.try_get("body"))
+                .collect::<Result<_, _>>()?
+        });
+        bodies
+            .iter()
+            .map(|body| Ok(serde_json::from_str(body)?))
+            .collect()
+    }
+
+    /// The events after a position, at most `limit`, decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Fact`] when a newer program wrote one of them.
+    pub async fn events_after(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Vec<Committed>, StoreError> {
+        let bodies: Vec<String> = on!(Pool, &self.pool, sql::EVENTS_AFTER, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(as_i64(position))
+                .bind(i64::from(limit))
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| row.try_get("body"))
+                .collect::<Result<_, _>>()?
+        });
+        bodies
+            .iter()
+            .map(|body| {
+                let envelope: Envelope = serde_json::from_str(body)?;
+                let (stream, recorded) = decode(&envelope)?;
+                Ok(Committed { stream, recorded })
+            })
+            .collect()
+    }
+
+    /// The last position of the log as the database has it now, whoever appended it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn last_position(&self) -> Result<u64, StoreError> {
+        head(&self.pool).await
+    }
+
+    pub(crate) async fn checkpoint(&self, name: &str) -> Result<u64, StoreError> {
+        on!(Pool, &self.pool, sql::CHECKPOINT, |c, sql| {
+            let row = sqlx::query(sql).bind(name).fetch_one(c).await?;
+            Ok(as_u64(row.try_get("number")?))
+        })
+    }
+}

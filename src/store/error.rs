@@ -1,0 +1,63 @@
+//! What can go wrong with the store.
+
+use crate::domain::FactError;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else's append came first; the decision must be taken again. Retried inside.
+    #[error("the stream changed while a decision was taken")]
+    Conflict,
+    /// A unique claim is held by somebody; `holder` is what they noted with it.
+    #[error("already claimed")]
+    Claimed {
+        /// The value that the holder stored with the claim.
+        holder: String,
+    },
+    /// An event or state would exceed its bound.
+    #[error("an event may not exceed 32 KiB")]
+    TooLarge,
+    /// The database does not answer or cannot commit.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[from] sqlx::Error),
+    /// The writer has stopped: the process is shutting down.
+    #[error("the server is shutting down")]
+    Stopped,
+    /// A stored event cannot be read by this program.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// Stored text that is not what this program wrote.
+    #[error("stored data cannot be read: {0}")]
+    Corrupt(String),
+    /// The tables were made by a newer program.
+    #[error(
+        "the database was made by a newer version of auth-agent (it has migration {version}, which this version does not know): install that version"
+    )]
+    NewerDatabase {
+        /// The migration that this program lacks.
+        version: i64,
+    },
+    /// The tables could not be made.
+    #[error("the database could not be set up: {0}")]
+    Migration(Box<sqlx::migrate::MigrateError>),
+    /// Another process has the SQLite file.
+    #[error(
+        "{0} is in use by another auth-agent process: stop it first, or use another --data-dir or --database-url"
+    )]
+    Locked(String),
+    /// The lock file cannot be made.
+    #[error("cannot lock {0}: {1}")]
+    Lock(String, std::io::Error),
+    /// There is nothing to check or rebuild.
+    #[error("there is no log at {0}: nothing was made")]
+    NoDatabase(String),
+    /// The URL names no database of ours.
+    #[error(transparent)]
+    Url(#[from] super::InvalidDatabaseUrl),
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}

@@ -1,0 +1,195 @@
+//! Followers: they read on behind the head of the log, each from its own checkpoint, and do what
+//! need not be done before an answer. An event may be seen twice, never missed.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Append, CommitListener, Store, StoreError,
+    append::{Advance, Committed},
+};
+use crate::domain::{
+    AgentFact, Decision, Fact, Metadata, OwnerFact, RequestFact, RequestId, StreamId,
+    auth_request::{RevokedReason, revoke_grant},
+};
+
+/// Events read at a time.
+const PAGE: u32 = 500;
+/// How often to look although nobody called: another node may have appended.
+const SLOW_PACE: Duration = Duration::from_secs(5);
+
+/// How often to look for what other nodes appended.
+const LISTENING_PACE: Duration = Duration::from_secs(1);
+
+/// What a follower does with the events it reads.
+#[derive(Debug, Clone, Copy)]
+enum Follower {
+    /// Counts sign-ins.
+    Statistics,
+    /// Writes the `Revoked` of each grant that a suspension cut off.
+    Revocations,
+}
+
+impl Follower {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Statistics => "statistics",
+            Self::Revocations => "revocations",
+        }
+    }
+}
+
+/// Runs every follower until `stop`.
+pub async fn follow(store: Arc<Store>, stop: CancellationToken) {
+    tokio::join!(
+        run(&store, Follower::Statistics, &stop),
+        run(&store, Follower::Revocations, &stop),
+    );
+}
+
+/// Rings for what other nodes append, at a slow pace; what this node appends rings at once. It ends
+/// at once where no other node can be.
+pub async fn hear_others(
+    store: Arc<Store>,
+    listener: Arc<dyn CommitListener>,
+    stop: CancellationToken,
+) {
+    if !store.is_shared() {
+        return;
+    }
+    let mut heard = *store.head().borrow();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LISTENING_PACE) => {}
+        }
+        match store.events_after(heard, PAGE).await {
+            Ok(events) => {
+                if let Some(last) = events.last() {
+                    heard = last.recorded.position;
+                    listener.committed(&events);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "what other nodes appended could not be read"),
+        }
+    }
+}
+
+async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
+    let mut head = store.head();
+    loop {
+        head.mark_unchanged();
+        match read_on(store, follower, stop).await {
+            Ok(()) => {}
+            Err(StoreError::Stopped) => return,
+            Err(error) => {
+                tracing::error!(%error, follower = follower.name(), "a follower is held up");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            // A closed channel means that the writer has ended: the slow pace remains until `stop`.
+            Ok(()) = head.changed() => {}
+            () = tokio::time::sleep(SLOW_PACE) => {}
+        }
+    }
+}
+
+async fn read_on(
+    store: &Store,
+    follower: Follower,
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut from = store.checkpoint(follower.name()).await?;
+    while !stop.is_cancelled() {
+        let events = store.events_after(from, PAGE).await?;
+        let Some(last) = events.last() else {
+            return Ok(());
+        };
+        let to = last.recorded.position;
+        let statistic = match follower {
+            Follower::Statistics => {
+                let sign_ins = events.iter().filter(|event| is_sign_in(event)).count();
+                Some(("sign_ins", i64::try_from(sign_ins).unwrap_or(i64::MAX)))
+            }
+            Follower::Revocations => {
+                for event in &events {
+                    revoke_what_was_cut_off(store, event).await?;
+                }
+                None
+            }
+        };
+        let advance = Advance {
+            follower: follower.name(),
+            from,
+            to,
+            statistic,
+        };
+        store
+            .writer
+            .append(Append {
+                advance: Some(advance),
+                ..Append::default()
+            })
+            .await?;
+        from = to;
+    }
+    Ok(())
+}
+
+fn is_sign_in(event: &Committed) -> bool {
+    matches!(
+        event.recorded.fact,
+        Fact::Request(RequestFact::AgentAuthenticated(_))
+    )
+}
+
+async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(), StoreError> {
+    let position = event.recorded.position;
+    let mut after = String::new();
+    loop {
+        let (requests, reason) = match (&event.stream, &event.recorded.fact) {
+            (StreamId::Agent(agent), Fact::Agent(AgentFact::Suspended(_))) => (
+                store.requests_of_agent(agent, &after).await?,
+                RevokedReason::AgentSuspended,
+            ),
+            (StreamId::Owner(owner), Fact::Owner(OwnerFact::Suspended(_))) => (
+                store.requests_of_owner(owner, &after).await?,
+                RevokedReason::OwnerSuspended,
+            ),
+            _ => return Ok(()),
+        };
+        let Some(last) = requests.last() else {
+            return Ok(());
+        };
+        after = last.to_string();
+        for request in &requests {
+            revoke(store, request, position, reason).await?;
+        }
+    }
+}
+
+async fn revoke(
+    store: &Store,
+    request: &RequestId,
+    position: u64,
+    reason: RevokedReason,
+) -> Result<(), StoreError> {
+    store
+        .on_request(request, None, &Metadata::system(), |seen| {
+            match &seen.request {
+                Some(request)
+                    if request
+                        .state
+                        .sign_in()
+                        .is_some_and(|by| by.position < position) =>
+                {
+                    revoke_grant(&request.state, reason)
+                }
+                _ => Decision::unchanged(()),
+            }
+        })
+        .await
+        .map(drop)
+}

@@ -1,0 +1,181 @@
+//! Lists for administration, paged by the order in which things were registered, and counts.
+
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+
+use super::{Store, StoreError, as_i64, as_u64, on, sql};
+use crate::domain::{Agent, AgentId, Client, ClientId, Owner, OwnerId, RequestId};
+
+/// One entry of a list.
+#[derive(Debug)]
+pub struct Listed<I, S> {
+    /// Its id.
+    pub id: I,
+    /// Its state.
+    pub state: S,
+    /// Its name in the vault, where it has one.
+    pub name: Option<String>,
+    /// Its address in the vault, where it has one.
+    pub email: Option<String>,
+}
+
+/// Part of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<u64>,
+}
+
+/// Counts for everybody to see.
+#[derive(Debug, Clone, Copy)]
+pub struct Statistics {
+    /// Agents registered.
+    pub agents: u64,
+    /// Clients registered.
+    pub clients: u64,
+    /// Sign-ins so far.
+    pub sign_ins: u64,
+}
+
+impl Store {
+    /// Clients after a cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn list_clients(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<ClientId, Client>>, StoreError> {
+        self.list(sql::LIST_CLIENTS, after, limit).await
+    }
+
+    /// Agents after a cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn list_agents(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<AgentId, Agent>>, StoreError> {
+        self.list(sql::LIST_AGENTS, after, limit).await
+    }
+
+    /// Owners after a cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn list_owners(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<OwnerId, Owner>>, StoreError> {
+        self.list(sql::LIST_OWNERS, after, limit).await
+    }
+
+    async fn list<I, S>(
+        &self,
+        text: sql::Text,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<I, S>>, StoreError>
+    where
+        I: std::str::FromStr<Err: std::fmt::Display>,
+        S: DeserializeOwned,
+    {
+        // One more than asked for tells whether there is a next page.
+        let wanted = i64::from(limit) + 1;
+        let mut found: Vec<(u64, Listed<I, S>)> = on!(Pool, &self.pool, text, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(as_i64(after))
+                .bind(wanted)
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| {
+                    let id: String = row.try_get("id")?;
+                    let body: String = row.try_get("body")?;
+                    let listed = Listed {
+                        id: id
+                            .parse()
+                            .map_err(|e: I::Err| StoreError::Corrupt(e.to_string()))?,
+                        state: serde_json::from_str(&body)?,
+                        name: row.try_get("name").unwrap_or_default(),
+                        email: row.try_get("email").unwrap_or_default(),
+                    };
+                    Ok((as_u64(row.try_get("position")?), listed))
+                })
+                .collect::<Result<_, StoreError>>()?
+        });
+        let more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found.last().filter(|_| more).map(|(position, _)| *position);
+        Ok(Page {
+            items: found.into_iter().map(|(_, listed)| listed).collect(),
+            next,
+        })
+    }
+
+    /// The counts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn statistics(&self) -> Result<Statistics, StoreError> {
+        on!(Pool, &self.pool, sql::STATISTICS, |c, sql| {
+            let row = sqlx::query(sql).fetch_one(c).await?;
+            Ok(Statistics {
+                agents: as_u64(row.try_get("agents")?),
+                clients: as_u64(row.try_get("clients")?),
+                sign_ins: as_u64(row.try_get("sign_ins")?),
+            })
+        })
+    }
+
+    pub(crate) async fn requests_of_agent(
+        &self,
+        agent: &AgentId,
+        after: &str,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.request_ids(sql::REQUESTS_OF_AGENT, &agent.to_string(), after)
+            .await
+    }
+
+    pub(crate) async fn requests_of_owner(
+        &self,
+        owner: &OwnerId,
+        after: &str,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.request_ids(sql::REQUESTS_OF_OWNER, &owner.to_string(), after)
+            .await
+    }
+
+    async fn request_ids(
+        &self,
+        text: sql::Text,
+        holder: &str,
+        after: &str,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        const PAGE: i64 = 200;
+        on!(Pool, &self.pool, text, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(holder)
+                .bind(after)
+                .bind(PAGE)
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| {
+                    let id: String = row.try_get("id")?;
+                    id.parse().map_err(|e| StoreError::Corrupt(format!("{e}")))
+                })
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! One process for each SQLite file: the operating system's lock on a file beside it, which is let
+//! go even when the process is killed.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use super::StoreError;
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub(crate) struct FileLock(
+    #[expect(dead_code, reason = "dropping the file lets go of the lock")] File,
+);
+
+/// Opens a file for its owner's eyes only, and makes it when it is not there. What SQLite makes
+/// beside a database has the database's mode.
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+}
+
+impl FileLock {
+    pub(crate) fn take(database: &Path) -> Result<Self, StoreError> {
+        let name = database.display().to_string();
+        let path = format!("{name}.lock");
+        let failed = |error| StoreError::Lock(path.clone(), error);
+        let file = private(Path::new(&path)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {
+                private(database).map_err(failed)?;
+                Ok(Self(file))
+            }
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(name)),
+            Err(TryLockError::Error(error)) => Err(StoreError::Lock(path, error)),
+        }
+    }
+}

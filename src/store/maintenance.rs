@@ -1,0 +1,321 @@
+//! Checking the log and its projections against each other, and rebuilding the projections.
+//!
+//! Both walk the log stream by stream, so that only one stream's fold is in memory at a time.
+
+use sqlx::Row;
+
+use super::{
+    StoreError,
+    append::leaf_hash_of,
+    catch_up::{StoredRow, stored_rows},
+    database::{Target, Writable, on},
+    lock::FileLock,
+    projection::{Projected, Rows, Table, row_id},
+    sql, sqlite_file,
+    writer::{as_i64, as_u64, set_checkpoint},
+};
+use crate::domain::{Envelope, Fact, decode};
+
+/// Events read at a time.
+const PAGE: i64 = 2_000;
+/// Differences told in full; the rest are counted.
+const MAX_TOLD: usize = 100;
+
+/// What a check found.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Report {
+    /// The position that was pinned.
+    pub position: u64,
+    /// Events read.
+    pub events: u64,
+    /// Streams folded.
+    pub streams: u64,
+    /// Differences found.
+    pub differences: u64,
+    /// The first of them, in words.
+    pub told: Vec<String>,
+}
+
+impl Report {
+    fn differs(&mut self, what: String) {
+        self.differences += 1;
+        if self.told.len() < MAX_TOLD {
+            self.told.push(what);
+        }
+    }
+}
+
+struct Folded {
+    stream: String,
+    table: Table,
+    state: Projected,
+    version: u64,
+    first: u64,
+}
+
+/// Replays the log as it stands at one moment and compares it with the projections, row by row, and
+/// every stored copy and hash with the body. Safe beside a running server.
+///
+/// # Errors
+///
+/// [`StoreError::Unavailable`] when the database does not answer.
+pub async fn check(url: &str) -> Result<Report, StoreError> {
+    let mut connection = existing(url).await?;
+    let begin = sql::Text {
+        sqlite: "begin",
+        postgres: "begin isolation level repeatable read read only",
+    };
+    connection.run(begin, None).await?;
+    let mut report = Report {
+        position: number(&mut connection, sql::HEAD).await?,
+        ..Report::default()
+    };
+    let mut rows = 0;
+    let mut walk = Walk::default();
+    while let Some(folded) = walk.next(&mut connection, &mut report).await? {
+        rows += folded.len() as u64;
+        compare(&mut connection, &folded, &mut report).await?;
+    }
+    if report.events != report.position {
+        let (events, position) = (report.events, report.position);
+        report.differs(format!(
+            "the log ends at position {position} but holds {events} events"
+        ));
+    }
+    let stored = number(&mut connection, sql::COUNT_ROWS).await?;
+    if stored != rows {
+        report.differs(format!(
+            "{stored} rows are stored where the log yields {rows}"
+        ));
+    }
+    connection.run(sql::ROLLBACK, None).await?;
+    connection.close().await;
+    Ok(report)
+}
+
+/// Replaces the projections by what the log yields, in one transaction, under the server's lock.
+///
+/// # Errors
+///
+/// [`StoreError::Locked`] while a server has the file.
+pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
+    let mut connection = existing(url).await?;
+    let _lock = sqlite_file(url)
+        .map(|file| FileLock::take(&file))
+        .transpose()?;
+    connection.begin().await?;
+    for text in sql::CLEAR_PROJECTIONS {
+        connection.run(text, None).await?;
+    }
+    let mut report = Report {
+        position: number(&mut connection, sql::HEAD).await?,
+        ..Report::default()
+    };
+    let mut walk = Walk::default();
+    while let Some(folded) = walk.next(&mut connection, &mut report).await? {
+        let mut rows = Rows::default();
+        for one in &folded {
+            rows.push(
+                one.table,
+                one.state.row(row_id(&one.stream), one.version, one.first)?,
+            );
+        }
+        for (text, rows) in rows.statements() {
+            connection.run(text, Some(&rows)).await?;
+        }
+    }
+    set_checkpoint(&mut connection, "inline", report.position).await?;
+    connection.run(sql::COMMIT, None).await?;
+    connection.close().await;
+    Ok(report)
+}
+
+/// Opens a database that is there; none is made.
+async fn existing(url: &str) -> Result<Writable, StoreError> {
+    if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
+        return Err(StoreError::NoDatabase(file.display().to_string()));
+    }
+    let mut connection = Target::parse(url)?.patient().await?;
+    if number(&mut connection, sql::HAS_TABLES).await? == 0 {
+        return Err(StoreError::NoDatabase("that address".to_owned()));
+    }
+    Ok(connection)
+}
+
+async fn number(connection: &mut Writable, text: sql::Text) -> Result<u64, StoreError> {
+    on!(Writable, connection, text, |c, sql| {
+        Ok(as_u64(
+            sqlx::query(sql).fetch_one(c).await?.try_get("number")?,
+        ))
+    })
+}
+
+/// A walk through the log, stream by stream.
+#[derive(Default)]
+struct Walk {
+    stream: String,
+    version: u64,
+    open: Option<Folded>,
+    ended: bool,
+}
+
+struct Stored {
+    position: i64,
+    stream: String,
+    version: i64,
+    type_name: String,
+    occurred_at: i64,
+    body: String,
+    leaf_hash: String,
+}
+
+impl Walk {
+    /// The streams that end on the next page; `None` after the last.
+    async fn next(
+        &mut self,
+        connection: &mut Writable,
+        report: &mut Report,
+    ) -> Result<Option<Vec<Folded>>, StoreError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page: Vec<Stored> = on!(Writable, connection, sql::LOG_BY_STREAM, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(&self.stream)
+                .bind(as_i64(self.version))
+                .bind(PAGE)
+                .fetch_all(c)
+                .await?;
+            rows.iter()
+                .map(|row| {
+                    Ok(Stored {
+                        position: row.try_get("position")?,
+                        stream: row.try_get("stream")?,
+                        version: row.try_get("version")?,
+                        type_name: row.try_get("type")?,
+                        occurred_at: row.try_get("occurred_at")?,
+                        body: row.try_get("body")?,
+                        leaf_hash: row.try_get("leaf_hash")?,
+                    })
+                })
+                .collect::<Result<_, sqlx::Error>>()?
+        });
+        let mut done = Vec::new();
+        if page.is_empty() {
+            self.ended = true;
+            done.extend(self.open.take());
+            return Ok(Some(done));
+        }
+        for stored in page {
+            report.events += 1;
+            let version = as_u64(stored.version);
+            let begins = stored.stream != self.stream;
+            if begins {
+                report.streams += 1;
+                done.extend(self.open.take());
+            }
+            let expected = if begins { 1 } else { self.version + 1 };
+            if version != expected {
+                report.differs(format!("{} jumps to version {version}", stored.stream));
+            }
+            self.stream.clone_from(&stored.stream);
+            self.version = version;
+            self.fold(&stored, report);
+        }
+        Ok(Some(done))
+    }
+
+    fn fold(&mut self, stored: &Stored, report: &mut Report) {
+        let position = as_u64(stored.position);
+        if leaf_hash_of(&stored.body) != stored.leaf_hash {
+            report.differs(format!(
+                "event {position}: the body does not have the stored hash"
+            ));
+        }
+        let read = serde_json::from_str::<Envelope>(&stored.body)
+            .map_err(StoreError::from)
+            .and_then(|envelope| Ok((decode(&envelope)?, envelope)));
+        let ((stream, recorded), envelope) = match read {
+            Ok(read) => read,
+            Err(error) => return report.differs(format!("event {position}: {error}")),
+        };
+        let copies_agree = envelope.position == position
+            && envelope.stream == stored.stream
+            && envelope.version == as_u64(stored.version)
+            && envelope.type_name == stored.type_name
+            && envelope.occurred_at.as_microsecond() == stored.occurred_at;
+        if !copies_agree {
+            report.differs(format!("event {position}: a column differs from the body"));
+        }
+        let Some(table) = Table::of(&stream) else {
+            return;
+        };
+        if matches!(recorded.fact, Fact::SigningKey(_) | Fact::DerivationKey(_)) {
+            return;
+        }
+        let (before, first) = match self.open.take() {
+            Some(open) => (Some(open.state), open.first),
+            None => (None, position),
+        };
+        match Projected::apply(before, &recorded) {
+            Ok(state) => {
+                let (stream, version) = (stored.stream.clone(), recorded.version);
+                self.open = Some(Folded {
+                    stream,
+                    table,
+                    state,
+                    version,
+                    first,
+                });
+            }
+            Err(error) => report.differs(error.to_string()),
+        }
+    }
+}
+
+async fn compare(
+    connection: &mut Writable,
+    folded: &[Folded],
+    report: &mut Report,
+) -> Result<(), StoreError> {
+    for table in [
+        Table::Requests,
+        Table::Agents,
+        Table::Clients,
+        Table::Owners,
+    ] {
+        let of_table: Vec<&Folded> = folded.iter().filter(|one| one.table == table).collect();
+        if of_table.is_empty() {
+            continue;
+        }
+        let ids: Vec<&str> = of_table.iter().map(|one| row_id(&one.stream)).collect();
+        let stored = stored_rows(connection, table, &ids).await?;
+        for one in of_table {
+            match stored.get(row_id(&one.stream)) {
+                None => report.differs(format!("{}: no row is stored", one.stream)),
+                Some(row) => {
+                    if !agrees(one, row)? {
+                        report.differs(format!("{}: the stored row differs", one.stream));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn agrees(folded: &Folded, stored: &StoredRow) -> Result<bool, StoreError> {
+    let row = folded
+        .state
+        .row(row_id(&folded.stream), folded.version, folded.first)?;
+    let same = |name: &str, value: &Option<String>| match value.as_deref() {
+        None | Some("") => row[name].is_null(),
+        Some(text) => row[name] == *text,
+    };
+    Ok(folded.version == stored.version
+        && folded.first == stored.position
+        && row["state"] == *stored.state
+        && same("client_id", &stored.client_id)
+        && same("agent_id", &stored.agent_id)
+        && same("owner_id", &stored.owner_id))
+}

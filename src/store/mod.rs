@@ -1,0 +1,228 @@
+//! The log and its projections, on SQLite or PostgreSQL.
+//!
+//! A command travels: [`Store::on_request`] loads a [`Situation`], lets `domain` decide, and hands
+//! the facts to the one writer together with every version that the decision saw. When somebody
+//! else was first, the decision is taken again. What the writer has answered is durable.
+//!
+//! [`sql`] holds every SQL text, [`vault`] what may not be in the log, [`follower`] those who read
+//! on behind the head, [`maintenance`] the check and the rebuild of the projections.
+
+mod append;
+mod audit;
+mod catch_up;
+mod database;
+mod error;
+mod follower;
+mod lists;
+mod lock;
+pub mod maintenance;
+mod projection;
+mod register;
+mod situation;
+mod sql;
+mod vault;
+mod writer;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sqlx::Row;
+use tokio::{sync::watch, task::JoinHandle};
+
+pub use append::Committed;
+pub use audit::AuditFilter;
+pub use database::{InvalidDatabaseUrl, sqlite_file};
+pub use error::StoreError;
+pub use follower::{follow, hear_others};
+pub use lists::{Listed, Page, Statistics};
+pub use register::{NewAgent, NewClient, NewCredential, NewOwner, NewRequest};
+pub use situation::{RequestDetails, Situation};
+pub use vault::{Credential, KeyMaterial, NewDetails, NewKeys, Person};
+pub use writer::CommitListener;
+
+use append::Append;
+use database::{Pool, Target, Writable, on};
+use lock::FileLock;
+use writer::{Writer, WriterHandle, as_i64, as_u64};
+
+use crate::edge::Clock;
+
+/// How often a decision is taken again because somebody else was first.
+const MAX_RETRIES: usize = 64;
+
+/// The log, its read models and the vault.
+pub struct Store {
+    pool: Pool,
+    writer: WriterHandle,
+    head: watch::Receiver<u64>,
+    clock: Clock,
+}
+
+/// The parts of a store that its owner must keep until the very end.
+pub struct StoreGuard {
+    writer: JoinHandle<()>,
+    pool: Pool,
+    _lock: Option<FileLock>,
+}
+
+impl StoreGuard {
+    /// Waits until everything queued is committed and the database is closed. Every [`Store`] must
+    /// have been dropped.
+    pub async fn finished(self) {
+        if let Err(error) = self.writer.await {
+            tracing::error!(%error, "the writer did not end well");
+        }
+        self.pool.close().await;
+    }
+}
+
+/// A database that has been locked and looked at, and not yet touched.
+pub struct Opened {
+    target: Target,
+    connection: Writable,
+    lock: Option<FileLock>,
+    fingerprint: Option<String>,
+}
+
+impl Opened {
+    /// Takes the lock of a SQLite file, connects, and reads which master key the database was made
+    /// with.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Locked`] when another process has it, [`StoreError::Url`] and
+    /// [`StoreError::Unavailable`] when it cannot be opened.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let target = Target::parse(url)?;
+        let lock = sqlite_file(url)
+            .map(|file| FileLock::take(&file))
+            .transpose()?;
+        let mut connection = target.patient().await?;
+        let tables: i64 = on!(Writable, &mut connection, sql::HAS_TABLES, |c, sql| {
+            sqlx::query(sql).fetch_one(c).await?.try_get("number")?
+        });
+        let fingerprint = if tables == 0 {
+            None
+        } else {
+            on!(Writable, &mut connection, sql::SERVER_VALUE, |c, sql| {
+                sqlx::query(sql)
+                    .bind(MASTER_KEY_FINGERPRINT)
+                    .fetch_optional(c)
+                    .await?
+                    .map(|row| row.try_get("value"))
+                    .transpose()?
+            })
+        };
+        Ok(Self {
+            target,
+            connection,
+            lock,
+            fingerprint,
+        })
+    }
+
+    /// Fingerprint of the master key that the database was made with; `None` for a new one.
+    #[must_use]
+    pub fn master_key_fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// Makes the tables or brings them up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NewerDatabase`] before anything is changed, when a newer program made them.
+    pub async fn migrate(&mut self) -> Result<(), StoreError> {
+        self.connection.migrate().await
+    }
+
+    /// Starts the writer. `listener` hears of every commit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn start(
+        self,
+        listener: Arc<dyn CommitListener>,
+    ) -> Result<(Store, StoreGuard), StoreError> {
+        let clock = Clock;
+        let pool = self.target.pool();
+        let position = head(&pool).await?;
+        let (head_sender, head) = watch::channel(position);
+        // The long-patience connection has served its purpose.
+        self.connection.close().await;
+        let connection = self.target.writable().await?;
+        let (writer, handle) = Writer::new(self.target, connection, head_sender, listener, clock);
+        let store = Store {
+            pool: pool.clone(),
+            writer: handle,
+            head,
+            clock,
+        };
+        let guard = StoreGuard {
+            writer: tokio::spawn(writer.run()),
+            pool,
+            _lock: self.lock,
+        };
+        // An empty append makes the writer apply what lies beyond the projections' checkpoint.
+        store.writer.append(Append::default()).await?;
+        Ok((store, guard))
+    }
+}
+
+const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
+
+async fn head(pool: &Pool) -> Result<u64, StoreError> {
+    on!(Pool, pool, sql::HEAD, |c, sql| {
+        Ok(as_u64(
+            sqlx::query(sql).fetch_one(c).await?.try_get("number")?,
+        ))
+    })
+}
+
+impl Store {
+    /// The moment by the clock that judges lifetimes: the database's on PostgreSQL, so that nodes
+    /// agree.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        match &self.pool {
+            Pool::Sqlite(_) => Ok(self.clock.now()),
+            Pool::Postgres(pool) => {
+                let row = sqlx::query(sql::DATABASE_CLOCK).fetch_one(pool).await?;
+                timestamp(row.try_get("number")?)
+            }
+        }
+    }
+
+    /// Whether other nodes may append to the same log.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        matches!(self.pool, Pool::Postgres(_))
+    }
+
+    /// Whether a write can be committed right now.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when not.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        let probe = Append {
+            probe: true,
+            ..Append::default()
+        };
+        self.writer.append(probe).await.map(drop)
+    }
+
+    /// The last position of the log, as far as this process has seen.
+    #[must_use]
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+}
+
+fn timestamp(micros: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(micros).map_err(|error| StoreError::Corrupt(error.to_string()))
+}

@@ -1,0 +1,327 @@
+//! Reading for a decision, deciding, and appending what was decided.
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use sqlx::Row;
+
+use super::{
+    Append, MAX_RETRIES, Store, StoreError, append::Committed, on, projection::Projected, sql,
+    timestamp, writer::as_u64,
+};
+use crate::{
+    domain::{
+        Agent, AgentFact, AgentId, AuthRequest, Client, ClientId, Decision, EventId, Fact,
+        Metadata, Owner, OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
+    },
+    edge,
+};
+
+/// What the vault keeps of a request until it ends. No `Debug`: it holds `state` and `nonce`.
+#[derive(Clone)]
+pub struct RequestDetails {
+    /// The website's `state`, returned unchanged.
+    pub state: Option<String>,
+    /// The website's `nonce`, for the ID token.
+    pub nonce: Option<String>,
+    /// Keyed hash of the browser's network address.
+    pub address_hash: String,
+    /// Which key it was hashed under.
+    pub address_key: String,
+    /// Keyed hash of all parameters: the same parameters from the same browser are a reload.
+    pub parameters_mac: String,
+}
+
+/// Everything that a decision about a request may look at, of one moment.
+#[derive(Clone)]
+pub struct Situation {
+    /// The moment, by the clock that judges lifetimes.
+    pub now: Timestamp,
+    /// The request, if there is one.
+    pub request: Option<Versioned<AuthRequest>>,
+    /// What the vault keeps of it, until it ends.
+    pub details: Option<RequestDetails>,
+    /// Those it depends on.
+    pub standing: Standing,
+}
+
+fn read<S: DeserializeOwned>(version: i64, body: &str) -> Result<Versioned<S>, StoreError> {
+    Ok(Versioned {
+        version: as_u64(version),
+        state: serde_json::from_str(body)?,
+    })
+}
+
+impl Store {
+    /// Reads a request with its client, and the agent given or else the one that signed in, with
+    /// that agent's owner.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn situation(
+        &self,
+        request: &RequestId,
+        agent: Option<&AgentId>,
+    ) -> Result<Situation, StoreError> {
+        let mut situation = Situation {
+            now: self.clock.now(),
+            request: None,
+            details: None,
+            standing: Standing::default(),
+        };
+        let (request, agent) = (request.to_string(), agent.map(ToString::to_string));
+        on!(Pool, &self.pool, sql::SITUATION, |c, sql| {
+            let rows = sqlx::query(sql)
+                .bind(&request)
+                .bind(&agent)
+                .fetch_all(c)
+                .await?;
+            for row in rows {
+                let kind: String = row.try_get("kind")?;
+                let version: i64 = row.try_get("version")?;
+                if kind == "clock" {
+                    situation.now = timestamp(version)?;
+                    continue;
+                }
+                let body: String = row.try_get("body")?;
+                match kind.as_str() {
+                    "request" => {
+                        situation.request = Some(read(version, &body)?);
+                        if let Some(address_hash) = row.try_get("address_hash")? {
+                            situation.details = Some(RequestDetails {
+                                state: row.try_get("state")?,
+                                nonce: row.try_get("nonce")?,
+                                address_hash,
+                                address_key: row.try_get("address_key")?,
+                                parameters_mac: row.try_get("parameters_mac")?,
+                            });
+                        }
+                    }
+                    "client" => situation.standing.client = Some(read(version, &body)?),
+                    "agent" => situation.standing.agent = Some(read(version, &body)?),
+                    _ => situation.standing.owner = Some(read(version, &body)?),
+                }
+            }
+        });
+        Ok(situation)
+    }
+
+    /// Takes a decision about a request and appends its facts, checked against every version that
+    /// the decision saw; takes it again when somebody else was first. `decide` must be pure.
+    ///
+    /// The situation returned is the one that the decision looked at, with the request as it stands
+    /// after the facts.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing could be committed; then nothing was.
+    pub async fn on_request<T>(
+        &self,
+        request: &RequestId,
+        agent: Option<&AgentId>,
+        metadata: &Metadata,
+        mut decide: impl FnMut(&Situation) -> Decision<T, RequestFact>,
+    ) -> Result<(T, Situation), StoreError> {
+        for _ in 0..MAX_RETRIES {
+            let mut situation = self.situation(request, agent).await?;
+            let Decision { facts, outcome } = decide(&situation);
+            let Some(before) = &situation.request else {
+                return Ok((outcome, situation));
+            };
+            if facts.is_empty() {
+                return Ok((outcome, situation));
+            }
+            let redeemed = facts
+                .iter()
+                .any(|fact| matches!(fact, RequestFact::CodeRedeemed(_)));
+            let mut append = Append::by(metadata)?;
+            let standing = &situation.standing;
+            if let Some(client) = &standing.client {
+                let stream = StreamId::Client(before.state.asked().client_id);
+                append.expected.push((stream.to_string(), client.version));
+            }
+            let agent_id = agent
+                .copied()
+                .or_else(|| before.state.sign_in().map(|by| by.agent_id));
+            if let (Some(seen), Some(id)) = (&standing.agent, agent_id) {
+                append
+                    .expected
+                    .push((StreamId::Agent(id).to_string(), seen.version));
+                if let Some(owner) = &standing.owner {
+                    let stream = StreamId::Owner(seen.state.registered.owner_id);
+                    append.expected.push((stream.to_string(), owner.version));
+                }
+            }
+            if redeemed {
+                // What the vault kept for the browser's way home is of no more use.
+                append.forget.push(request.to_string());
+            }
+            append.facts(
+                StreamId::AuthRequest(*request),
+                before.version,
+                Some(Projected::Request(Box::new(before.state.clone()))),
+                facts
+                    .into_iter()
+                    .map(|fact| (edge::new_event_id(), Fact::Request(fact))),
+            )?;
+            match self.writer.append(append).await {
+                Ok(committed) => {
+                    let version = committed
+                        .last()
+                        .map_or(before.version, |e| e.recorded.version);
+                    let state = Projected::Request(Box::new(before.state.clone()));
+                    let Some(Projected::Request(state)) =
+                        Projected::after(Some(state), &committed)?
+                    else {
+                        return Err(StoreError::Corrupt("not a request".to_owned()));
+                    };
+                    situation.request = Some(Versioned {
+                        version,
+                        state: *state,
+                    });
+                    return Ok((outcome, situation));
+                }
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Whether any event of the request's stream is the one that `matches`: the long memory behind
+    /// the two generations that the projection keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn history_contains(
+        &self,
+        request: &RequestId,
+        matches: impl Fn(&EventId) -> bool,
+    ) -> Result<bool, StoreError> {
+        let events = self.stream(&StreamId::AuthRequest(*request)).await?;
+        Ok(events.iter().any(|event| {
+            let issued = matches!(event.type_name.as_str(), "CodeRedeemed" | "TokenRefreshed");
+            issued && matches(&event.id)
+        }))
+    }
+
+    /// Reads one client.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn client(&self, id: &ClientId) -> Result<Option<Versioned<Client>>, StoreError> {
+        self.one(sql::CLIENT, &id.to_string()).await
+    }
+
+    /// Reads one agent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn agent(&self, id: &AgentId) -> Result<Option<Versioned<Agent>>, StoreError> {
+        self.one(sql::AGENT, &id.to_string()).await
+    }
+
+    /// Reads one owner.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn owner(&self, id: &OwnerId) -> Result<Option<Versioned<Owner>>, StoreError> {
+        self.one(sql::OWNER, &id.to_string()).await
+    }
+
+    async fn one<S: DeserializeOwned>(
+        &self,
+        text: sql::Text,
+        id: &str,
+    ) -> Result<Option<Versioned<S>>, StoreError> {
+        on!(Pool, &self.pool, text, |c, sql| {
+            let row = sqlx::query(sql).bind(id).fetch_optional(c).await?;
+            row.map(|row| {
+                let body: String = row.try_get("body")?;
+                read(row.try_get("version")?, &body)
+            })
+            .transpose()
+        })
+    }
+
+    /// Takes a decision about an agent; `None` when there is no such agent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing could be committed; then nothing was.
+    pub async fn on_agent<T>(
+        &self,
+        id: &AgentId,
+        metadata: &Metadata,
+        mut decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
+    ) -> Result<Option<T>, StoreError> {
+        for _ in 0..MAX_RETRIES {
+            let Some(before) = self.agent(id).await? else {
+                return Ok(None);
+            };
+            let Decision { facts, outcome } = decide(&before.state);
+            let facts = facts.into_iter().map(Fact::Agent).collect();
+            let state = Projected::Agent(before.state);
+            match self
+                .add(StreamId::Agent(*id), before.version, state, facts, metadata)
+                .await
+            {
+                Ok(_) => return Ok(Some(outcome)),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// Takes a decision about an owner; `None` when there is no such owner.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing could be committed; then nothing was.
+    pub async fn on_owner<T>(
+        &self,
+        id: &OwnerId,
+        metadata: &Metadata,
+        mut decide: impl FnMut(&Owner) -> Decision<T, OwnerFact>,
+    ) -> Result<Option<T>, StoreError> {
+        for _ in 0..MAX_RETRIES {
+            let Some(before) = self.owner(id).await? else {
+                return Ok(None);
+            };
+            let Decision { facts, outcome } = decide(&before.state);
+            let facts = facts.into_iter().map(Fact::Owner).collect();
+            let state = Projected::Owner(before.state);
+            match self
+                .add(StreamId::Owner(*id), before.version, state, facts, metadata)
+                .await
+            {
+                Ok(_) => return Ok(Some(outcome)),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn add(
+        &self,
+        stream: StreamId,
+        version: u64,
+        before: Projected,
+        facts: Vec<Fact>,
+        metadata: &Metadata,
+    ) -> Result<Vec<Committed>, StoreError> {
+        if facts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut append = Append::by(metadata)?;
+        let facts = facts.into_iter().map(|fact| (edge::new_event_id(), fact));
+        append.facts(stream, version, Some(before), facts)?;
+        self.writer.append(append).await
+    }
+}

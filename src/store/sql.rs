@@ -1,0 +1,326 @@
+//! Every SQL text, lower case, `$1` placeholders, one text for both databases where it can be.
+//!
+//! Lists travel as one JSON array in one parameter, so that a batch is a handful of statements
+//! whatever its size. What unpacks the array differs between the databases and is written
+//! `rows!(…)` / `texts!(…)` here, and nowhere else.
+
+/// One statement in the words of either database.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    pub(crate) sqlite: &'static str,
+    pub(crate) postgres: &'static str,
+}
+
+/// The same words for both.
+const fn both(text: &'static str) -> Text {
+    Text {
+        sqlite: text,
+        postgres: text,
+    }
+}
+
+/// `head`, the objects of the JSON array `$1` as `r.value`, `tail`.
+macro_rules! rows {
+    ($head:literal, $tail:literal) => {
+        Text {
+            sqlite: concat!($head, " json_each($1) as r ", $tail),
+            postgres: concat!($head, " json_array_elements($1::json) as r(value) ", $tail),
+        }
+    };
+}
+
+/// `head`, the strings of the JSON array `$1` as a one-column list, `tail`.
+macro_rules! texts {
+    ($head:literal, $tail:literal) => {
+        Text {
+            sqlite: concat!($head, " (select value from json_each($1)) ", $tail),
+            postgres: concat!(
+                $head,
+                " (select json_array_elements_text($1::json)) ",
+                $tail
+            ),
+        }
+    };
+}
+
+// ---- the writer ----------------------------------------------------------------------------
+
+/// Takes the write lock before anything is read: a snapshot taken earlier would miss the commit of
+/// the previous holder.
+pub(crate) const BEGIN: Text = Text {
+    sqlite: "begin immediate",
+    postgres: "begin",
+};
+/// PostgreSQL only: one writer at a time in the whole cluster; the key is "authagnt" in ASCII.
+pub(crate) const LOCK_CLUSTER: &str = "select pg_advisory_xact_lock(7022364301938421364)";
+pub(crate) const COMMIT: Text = both("commit");
+pub(crate) const ROLLBACK: Text = both("rollback");
+
+/// `$1` streams, `$2` claims: all that a batch must know before it inserts.
+pub(crate) const CHECK_FIRST: Text = Text {
+    sqlite: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
+        union all select 'checkpoint', name, position, '' from checkpoints where name = 'inline'
+        union all select 'stream', stream, max(version), '' from events
+            where stream in (select value from json_each($1)) group by stream
+        union all select 'claim', key, 0, value from claims where key in (select value from json_each($2))",
+    postgres: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
+        union all select 'checkpoint', name, position, '' from checkpoints where name = 'inline'
+        union all select 'stream', stream, max(version), '' from events
+            where stream in (select json_array_elements_text($1::json)) group by stream
+        union all select 'claim', key, 0, value from claims where key in (select json_array_elements_text($2::json))
+        union all select 'clock', '', (extract(epoch from clock_timestamp()) * 1000000)::bigint, ''",
+};
+
+pub(crate) const INSERT_EVENTS: Text = rows!(
+    "insert into events (position, stream, version, type, occurred_at, body, leaf_hash)
+     select cast(r.value->>'position' as bigint), r.value->>'stream', cast(r.value->>'version' as bigint),
+            r.value->>'type', cast(r.value->>'occurred_at' as bigint), r.value->>'body', r.value->>'leaf_hash'
+     from",
+    ""
+);
+pub(crate) const INSERT_CLAIMS: Text = rows!(
+    "insert into claims (key, value) select r.value->>'key', r.value->>'value' from",
+    ""
+);
+pub(crate) const SET_CHECKPOINT: Text =
+    both("update checkpoints set position = $1 where name = $2");
+/// A write that changes nothing.
+pub(crate) const PROBE: Text =
+    both("update checkpoints set position = position where name = 'inline'");
+/// Moves a follower's checkpoint on, unless another node has done so.
+pub(crate) const ADVANCE_CHECKPOINT: Text =
+    both("update checkpoints set position = $1 where name = $2 and position = $3");
+pub(crate) const ADD_STATISTIC: Text =
+    both("update statistics set value = value + $1 where name = $2");
+
+// ---- inline projections --------------------------------------------------------------------
+
+pub(crate) const UPSERT_REQUESTS: Text = rows!(
+    "insert into requests (id, version, position, client_id, agent_id, owner_id, state)
+     select r.value->>'id', cast(r.value->>'version' as bigint), cast(r.value->>'position' as bigint),
+            r.value->>'client_id', r.value->>'agent_id', r.value->>'owner_id', r.value->>'state'
+     from",
+    "where true on conflict (id) do update set version = excluded.version,
+       agent_id = excluded.agent_id, owner_id = excluded.owner_id, state = excluded.state"
+);
+pub(crate) const UPSERT_AGENTS: Text = rows!(
+    "insert into agents (id, version, position, owner_id, state)
+     select r.value->>'id', cast(r.value->>'version' as bigint), cast(r.value->>'position' as bigint),
+            r.value->>'owner_id', r.value->>'state'
+     from",
+    "where true on conflict (id) do update set version = excluded.version, state = excluded.state"
+);
+pub(crate) const UPSERT_CLIENTS: Text = rows!(
+    "insert into clients (id, version, position, state)
+     select r.value->>'id', cast(r.value->>'version' as bigint), cast(r.value->>'position' as bigint),
+            r.value->>'state'
+     from",
+    "where true on conflict (id) do update set version = excluded.version, state = excluded.state"
+);
+pub(crate) const UPSERT_OWNERS: Text = rows!(
+    "insert into owners (id, version, position, state)
+     select r.value->>'id', cast(r.value->>'version' as bigint), cast(r.value->>'position' as bigint),
+            r.value->>'state'
+     from",
+    "where true on conflict (id) do update set version = excluded.version, state = excluded.state"
+);
+
+pub(crate) const REQUEST_ROWS: Text = texts!(
+    "select id, version, position, client_id, agent_id, owner_id, state from requests where id in",
+    ""
+);
+pub(crate) const AGENT_ROWS: Text = texts!(
+    "select id, version, position, '' as client_id, cast(null as text) as agent_id, owner_id, state
+     from agents where id in",
+    ""
+);
+pub(crate) const CLIENT_ROWS: Text = texts!(
+    "select id, version, position, '' as client_id, cast(null as text) as agent_id,
+            cast(null as text) as owner_id, state
+     from clients where id in",
+    ""
+);
+pub(crate) const OWNER_ROWS: Text = texts!(
+    "select id, version, position, '' as client_id, cast(null as text) as agent_id,
+            cast(null as text) as owner_id, state
+     from owners where id in",
+    ""
+);
+pub(crate) const COUNT_ROWS: Text = both(
+    "select (select count(*) from requests) + (select count(*) from agents)
+          + (select count(*) from clients) + (select count(*) from owners) as number",
+);
+pub(crate) const CLEAR_PROJECTIONS: [Text; 4] = [
+    both("delete from requests"),
+    both("delete from agents"),
+    both("delete from clients"),
+    both("delete from owners"),
+];
+
+// ---- reading for a decision ----------------------------------------------------------------
+
+/// `$1` request, `$2` agent (or null: the one that signed in). Everything that a decision about a
+/// request may look at, in one statement and so of one moment.
+pub(crate) const SITUATION: Text = Text {
+    sqlite: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
+            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac
+        from requests r left join request_details d on d.request_id = r.id where r.id = $1
+        union all select 'client', c.id, c.version, c.state, null, null, null, null, null
+        from clients c where c.id = (select client_id from requests where id = $1)
+        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null
+        from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
+        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null
+        from owners o where o.id = (select owner_id from agents
+            where id = coalesce($2, (select agent_id from requests where id = $1)))",
+    postgres: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
+            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac
+        from requests r left join request_details d on d.request_id = r.id where r.id = $1
+        union all select 'client', c.id, c.version, c.state, null, null, null, null, null
+        from clients c where c.id = (select client_id from requests where id = $1)
+        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null
+        from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
+        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null
+        from owners o where o.id = (select owner_id from agents
+            where id = coalesce($2, (select agent_id from requests where id = $1)))
+        union all select 'clock', '', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
+            null, null, null, null, null, null",
+};
+
+pub(crate) const AGENT: Text = both("select version, state as body from agents where id = $1");
+pub(crate) const CLIENT: Text = both("select version, state as body from clients where id = $1");
+pub(crate) const OWNER: Text = both("select version, state as body from owners where id = $1");
+pub(crate) const DATABASE_CLOCK: &str =
+    "select (extract(epoch from clock_timestamp()) * 1000000)::bigint as number";
+
+// ---- the log -------------------------------------------------------------------------------
+
+pub(crate) const STREAM: Text = both("select body from events where stream = $1 order by version");
+pub(crate) const EVENT_AT: Text =
+    both("select body from events where stream = $1 and version = $2");
+pub(crate) const EVENTS_AFTER: Text =
+    both("select body from events where position > $1 order by position limit $2");
+pub(crate) const EVENTS_BETWEEN: Text =
+    both("select body from events where position > $1 and position <= $2 order by position");
+pub(crate) const HEAD: Text = both("select coalesce(max(position), 0) as number from events");
+/// The whole log stream by stream, in pages: `$1`/`$2` are the last stream and version read.
+pub(crate) const LOG_BY_STREAM: Text = both(
+    "select position, stream, version, type, occurred_at, body, leaf_hash from events
+     where (stream, version) > ($1, $2) order by stream, version limit $3",
+);
+/// `$1` position, `$2` limit, then the filters of the audit log, each null when it is not used.
+pub(crate) const AUDIT: Text = both(
+    "select body from events where position > $1
+       and ($3 is null or stream = $3)
+       and ($4 is null or type = $4)
+       and ($5 is null or stream = 'agent/' || $5
+            or stream in (select 'auth_request/' || id from requests where agent_id = $5))
+       and ($6 is null or stream = 'client/' || $6
+            or stream in (select 'auth_request/' || id from requests where client_id = $6))
+       and ($7 is null or occurred_at >= $7)
+       and ($8 is null or occurred_at < $8)
+     order by position limit $2",
+);
+pub(crate) const CHECKPOINT: Text =
+    both("select position as number from checkpoints where name = $1");
+
+// ---- lists and counts ----------------------------------------------------------------------
+
+pub(crate) const LIST_CLIENTS: Text = both(
+    "select id, version, position, state as body from clients
+     where position > $1 order by position limit $2",
+);
+pub(crate) const LIST_AGENTS: Text = both(
+    "select a.id, a.version, a.position, a.state as body, p.agent_name as name
+     from agents a left join agent_profiles p on p.agent_id = a.id
+     where a.position > $1 order by a.position limit $2",
+);
+pub(crate) const LIST_OWNERS: Text = both(
+    "select o.id, o.version, o.position, o.state as body, p.name as name, p.email as email
+     from owners o left join people p on p.owner_id = o.id
+     where o.position > $1 order by o.position limit $2",
+);
+pub(crate) const STATISTICS: Text = both(
+    "select (select count(*) from agents) as agents, (select count(*) from clients) as clients,
+            (select value from statistics where name = 'sign_ins') as sign_ins",
+);
+/// Sign-ins of an agent, in pages by id.
+pub(crate) const REQUESTS_OF_AGENT: Text =
+    both("select id from requests where agent_id = $1 and id > $2 order by id limit $3");
+/// Sign-ins of an owner's agents, in pages by id.
+pub(crate) const REQUESTS_OF_OWNER: Text =
+    both("select id from requests where owner_id = $1 and id > $2 order by id limit $3");
+
+// ---- the vault -----------------------------------------------------------------------------
+
+pub(crate) const INSERT_DETAILS: Text = rows!(
+    "insert into request_details (request_id, state, nonce, address_hash, address_key, parameters_mac, expires_at)
+     select r.value->>'request_id', r.value->>'state', r.value->>'nonce', r.value->>'address_hash',
+            r.value->>'address_key', r.value->>'parameters_mac', cast(r.value->>'expires_at' as bigint)
+     from",
+    ""
+);
+pub(crate) const DELETE_DETAILS: Text =
+    texts!("delete from request_details where request_id in", "");
+pub(crate) const SWEEP_DETAILS: Text = both("delete from request_details where expires_at < $1");
+pub(crate) const INSERT_CREDENTIALS: Text = rows!(
+    "insert into credentials (id, holder, secret_hash, created_at)
+     select r.value->>'id', r.value->>'holder', r.value->>'secret_hash', cast(r.value->>'created_at' as bigint)
+     from",
+    ""
+);
+pub(crate) const CREDENTIALS: Text = both(
+    "select id, secret_hash from credentials where holder = $1 order by created_at desc limit 2",
+);
+pub(crate) const INSERT_PEOPLE: Text = rows!(
+    "insert into people (owner_id, email_key, email, name)
+     select r.value->>'owner_id', r.value->>'email_key', r.value->>'email', r.value->>'name' from",
+    ""
+);
+pub(crate) const PERSON: Text = both("select email, name from people where owner_id = $1");
+pub(crate) const OWNER_BY_EMAIL: Text = both("select owner_id from people where email_key = $1");
+pub(crate) const INSERT_PROFILES: Text = rows!(
+    "insert into agent_profiles (agent_id, agent_name)
+     select r.value->>'agent_id', r.value->>'agent_name' from",
+    ""
+);
+pub(crate) const PROFILE: Text = both("select agent_name from agent_profiles where agent_id = $1");
+pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(
+    "insert into address_keys (scope, sealed, created_at)
+     select r.value->>'scope', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
+    "where true on conflict (scope) do nothing"
+);
+pub(crate) const ADDRESS_KEY: Text = both("select sealed from address_keys where scope = $1");
+pub(crate) const SWEEP_ADDRESS_KEYS: Text =
+    both("delete from address_keys where scope like 'day/%' and created_at < $1");
+pub(crate) const INSERT_SIGNING_KEYS: Text = rows!(
+    "insert into signing_keys (id, alg, sealed, created_at)
+     select r.value->>'id', r.value->>'alg', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
+    ""
+);
+pub(crate) const SIGNING_KEYS: Text =
+    both("select id, alg, sealed from signing_keys order by created_at desc, id");
+pub(crate) const INSERT_DERIVATION_KEYS: Text = rows!(
+    "insert into derivation_keys (id, sealed, created_at)
+     select r.value->>'id', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
+    ""
+);
+pub(crate) const DERIVATION_KEYS: Text =
+    both("select id, sealed from derivation_keys order by created_at desc, id");
+pub(crate) const INSERT_ADMIN_KEYS: Text = rows!(
+    "insert into admin_keys (id, name, secret_mac, created_at)
+     select r.value->>'id', r.value->>'name', r.value->>'secret_mac', cast(r.value->>'created_at' as bigint) from",
+    ""
+);
+pub(crate) const ADMIN_KEYS: Text = both("select name, secret_mac from admin_keys order by name");
+pub(crate) const SERVER_VALUE: Text = both("select value from server where name = $1");
+pub(crate) const INSERT_SERVER_VALUES: Text = rows!(
+    "insert into server (name, value) select r.value->>'name', r.value->>'value' from",
+    ""
+);
+
+/// Whether the database has been set up: asked before anything is touched.
+pub(crate) const HAS_TABLES: Text = Text {
+    sqlite: "select count(*) as number from sqlite_master where type = 'table' and name = 'server'",
+    postgres: "select count(*) as number from information_schema.tables
+               where table_schema = current_schema() and table_name = 'server'",
+};
