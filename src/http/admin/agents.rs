@@ -1,0 +1,301 @@
+//! Agents: create with their owner, list, show, and the kill switch.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{RawQuery, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Administrator, Paging, clients::shown_name, listed, unknown};
+use crate::{
+    crypto::SecretKind,
+    domain::{Agent, AgentId, AgentRegistered, Binding, ClientId, OwnerId, Scope},
+    edge,
+    http::{
+        ApiError,
+        app::App,
+        extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
+    },
+    oauth::ErrorCode,
+    store::{NewAgent, NewCredential, NewOwner, StoreError},
+};
+
+const MAX_NAME_CHARACTERS: usize = 128;
+const MAX_CAPABILITIES: usize = 32;
+const MAX_ALLOWED_CLIENTS: usize = 200;
+
+/// What is known of an agent. A field that is not known is refused by name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentBody {
+    agent_name: String,
+    user_email: String,
+    user_name: String,
+    model: Option<String>,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    allowed_scopes: Option<AllowedScopes>,
+    allowed_clients: Option<Vec<ClientId>>,
+    minimum_binding: Option<Binding>,
+}
+
+/// A list, or the space-separated text that OAuth uses.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum AllowedScopes {
+    List(Vec<String>),
+    Text(String),
+}
+
+fn invalid(description: impl AsRef<str>) -> ApiError {
+    ApiError::invalid_request(description)
+}
+
+struct Checked {
+    name: String,
+    email: String,
+    user_name: String,
+    registered: AgentRegistered,
+}
+
+impl AgentBody {
+    async fn checked(self, app: &App, owner_id: OwnerId) -> Result<Checked, ApiError> {
+        let name = shown_name("agent_name", &self.agent_name, MAX_NAME_CHARACTERS)?;
+        let user_name = shown_name("user_name", &self.user_name, MAX_NAME_CHARACTERS)?;
+        let email = address(&self.user_email)?;
+        let model = self
+            .model
+            .map(|model| shown_name("model", &model, MAX_NAME_CHARACTERS))
+            .transpose()?;
+        if self.capabilities.len() > MAX_CAPABILITIES {
+            return Err(invalid(format!(
+                "capabilities may have {MAX_CAPABILITIES} entries"
+            )));
+        }
+        let mut capabilities = Vec::with_capacity(self.capabilities.len());
+        for capability in &self.capabilities {
+            capabilities.push(shown_name("capabilities", capability, MAX_NAME_CHARACTERS)?);
+        }
+        let allowed_scopes = match self.allowed_scopes {
+            None => None,
+            Some(AllowedScopes::List(list)) => Some(list.join(" ")),
+            Some(AllowedScopes::Text(text)) => Some(text),
+        };
+        let allowed_scopes = allowed_scopes
+            .map(|text| Scope::parse(&text))
+            .transpose()
+            .map_err(|error| invalid(format!("allowed_scopes: {error}")))?;
+        if let Some(clients) = &self.allowed_clients {
+            if clients.len() > MAX_ALLOWED_CLIENTS {
+                return Err(invalid(format!(
+                    "allowed_clients may have {MAX_ALLOWED_CLIENTS} entries"
+                )));
+            }
+            for client in clients {
+                if app.store.client(client).await?.is_none() {
+                    return Err(invalid(format!(
+                        "allowed_clients: there is no client {client}"
+                    )));
+                }
+            }
+        }
+        let registered = AgentRegistered {
+            owner_id,
+            model,
+            capabilities,
+            allowed_scopes,
+            allowed_clients: self.allowed_clients,
+            minimum_binding: self.minimum_binding.unwrap_or_default(),
+        };
+        Ok(Checked {
+            name,
+            email,
+            user_name,
+            registered,
+        })
+    }
+}
+
+/// An e-mail address that could be one: something on both sides of one `@`. Whether mail arrives is
+/// found out by sending some.
+fn address(text: &str) -> Result<String, ApiError> {
+    let text = text.trim();
+    let plausible = text.len() <= 254
+        && text.chars().all(|c| !c.is_control() && !c.is_whitespace())
+        && text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        });
+    if plausible {
+        Ok(text.to_owned())
+    } else {
+        Err(invalid("user_email is not an address"))
+    }
+}
+
+/// POST /api/admin/agents: 201 with the secret, shown this once. An owner with that address is
+/// found or made.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let body: AgentBody = json_within(request, MAX_BODY_BYTES).await?;
+    // Mail providers fold case; two people whose addresses differ by case alone do not exist.
+    let email_key =
+        app.hash_keys
+            .emails
+            .mac_hex(&[body.user_email.trim().to_lowercase().as_bytes()]);
+    let known = app.store.owner_by_email(&email_key).await?;
+    let owner_id = known.unwrap_or_else(edge::new_owner_id);
+    let mut checked = body.checked(&app, owner_id).await?;
+
+    let id = edge::new_agent_id();
+    let secret = app
+        .tagger
+        .issue(SecretKind::Agent, &id.to_string(), edge::random());
+    let secret_hash = app.hasher.hash(&secret).await?;
+    let now = app.store.now().await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    let mut owner = known.is_none().then(|| NewOwner {
+        id: owner_id,
+        email_key,
+        email: checked.email.clone(),
+        name: checked.user_name.clone(),
+    });
+    loop {
+        let new = NewAgent {
+            id,
+            registered: checked.registered.clone(),
+            name: checked.name.clone(),
+            credential: NewCredential {
+                id: edge::new_event_id().to_string(),
+                secret_hash: secret_hash.clone(),
+                created_at: now,
+            },
+            sealed_address_key: app.seal_address_key(&format!("agent/{id}")),
+            owner: owner.take(),
+        };
+        match app.store.register_agent(new, &metadata).await {
+            Ok(()) => break,
+            // Somebody registered the same person a moment ago.
+            Err(StoreError::Claimed { holder }) => {
+                checked.registered.owner_id = holder
+                    .parse()
+                    .map_err(|_| ApiError::new(ErrorCode::TemporarilyUnavailable, "try again"))?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let agent = Agent {
+        registered: checked.registered,
+        suspended: false,
+        cut_off_at: None,
+    };
+    let mut answer = shown(&id, &agent, Some(&checked.name));
+    answer["agent_secret"] = json!(secret.expose());
+    Ok((
+        StatusCode::CREATED,
+        [(header::CACHE_CONTROL, "no-store")],
+        Json(answer),
+    )
+        .into_response())
+}
+
+fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {
+    let mut value = serde_json::to_value(&agent.registered).unwrap_or_default();
+    value["agent_id"] = json!(id);
+    value["agent_name"] = json!(name);
+    value["status"] = json!(if agent.suspended {
+        "suspended"
+    } else {
+        "active"
+    });
+    value
+}
+
+/// GET /api/admin/agents.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    let (paging, _) = Paging::read(&query)?;
+    let page = app.store.list_agents(paging.after, paging.limit).await?;
+    let items = page
+        .items
+        .iter()
+        .map(|item| shown(&item.id, &item.state, item.name.as_deref()))
+        .collect();
+    Ok(Json(listed(items, page.next)))
+}
+
+/// GET /api/admin/agents/{id}.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let agent = app
+        .store
+        .agent(&id)
+        .await?
+        .ok_or_else(|| unknown("agent"))?;
+    let name = app.store.agent_name(&id).await?;
+    let mut answer = shown(&id, &agent.state, name.as_deref());
+    let owner = agent.state.registered.owner_id;
+    if let Some(person) = app.store.person(&owner).await? {
+        answer["user_email"] = json!(person.email);
+        answer["user_name"] = json!(person.name);
+    }
+    Ok(Json(answer))
+}
+
+/// POST /api/admin/agents/{id}/suspend: from the answer on, everything the agent signed in to is
+/// dead at every endpoint.
+pub(super) async fn suspend(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    switch(&app, &administrator, &caller, &id, true).await
+}
+
+/// POST /api/admin/agents/{id}/reinstate: it may sign in again; what was dead stays dead.
+pub(super) async fn reinstate(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    switch(&app, &administrator, &caller, &id, false).await
+}
+
+async fn switch(
+    app: &App,
+    administrator: &Administrator,
+    caller: &Caller,
+    id: &str,
+    suspend: bool,
+) -> Result<Json<Value>, ApiError> {
+    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let metadata = administrator.acts(app, caller).await?;
+    let decide = |agent: &Agent| {
+        if suspend {
+            agent.suspend()
+        } else {
+            agent.reinstate()
+        }
+    };
+    app.store
+        .on_agent(&id, &metadata, decide)
+        .await?
+        .ok_or_else(|| unknown("agent"))?;
+    let status = if suspend { "suspended" } else { "active" };
+    Ok(Json(json!({ "agent_id": id, "status": status })))
+}

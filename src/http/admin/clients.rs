@@ -1,0 +1,204 @@
+//! Clients: create, list, show.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{RawQuery, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Administrator, Paging, listed, unknown};
+use crate::{
+    crypto::SecretKind,
+    domain::{
+        AuthMethod, Binding, Client, ClientId, ClientRegistered, GrantType, RedirectUri, Scope,
+        SubjectKind, TokenAlgorithm,
+    },
+    edge,
+    http::{
+        ApiError,
+        app::App,
+        authenticate::is_invisible,
+        extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
+    },
+    oauth::{ErrorCode, SCOPES_SUPPORTED},
+    store::{NewClient, NewCredential},
+};
+
+/// Longest `client_name`, in characters.
+const MAX_NAME_CHARACTERS: usize = 64;
+/// Redirect URIs of one client.
+const MAX_REDIRECT_URIS: usize = 10;
+
+/// Client metadata (RFC 7591 §2). A field that is not known is refused by name: one that is
+/// misspelt would otherwise be lost in silence.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientBody {
+    client_name: String,
+    redirect_uris: Vec<String>,
+    grant_types: Option<Vec<GrantType>>,
+    response_types: Option<Vec<String>>,
+    token_endpoint_auth_method: Option<AuthMethod>,
+    scope: Option<String>,
+    id_token_signed_response_alg: Option<TokenAlgorithm>,
+    subject: Option<SubjectKind>,
+    minimum_binding: Option<Binding>,
+    client_uri: Option<String>,
+}
+
+fn invalid(description: impl AsRef<str>) -> ApiError {
+    ApiError::new(ErrorCode::InvalidClientMetadata, description)
+}
+
+/// A name that can be shown: printable, within a bound.
+pub(super) fn shown_name(field: &str, name: &str, most: usize) -> Result<String, ApiError> {
+    let name = name.trim();
+    let fits = (1..=most).contains(&name.chars().count());
+    if fits && name.chars().all(|c| !c.is_control() && !is_invisible(c)) {
+        Ok(name.to_owned())
+    } else {
+        Err(invalid(format!(
+            "{field} must be 1 to {most} printable characters"
+        )))
+    }
+}
+
+impl ClientBody {
+    fn checked(self) -> Result<ClientRegistered, ApiError> {
+        let client_name = shown_name("client_name", &self.client_name, MAX_NAME_CHARACTERS)?;
+        let public = self.token_endpoint_auth_method == Some(AuthMethod::None);
+        if !(1..=MAX_REDIRECT_URIS).contains(&self.redirect_uris.len()) {
+            return Err(ApiError::new(
+                ErrorCode::InvalidRedirectUri,
+                format!("redirect_uris must have 1 to {MAX_REDIRECT_URIS} entries"),
+            ));
+        }
+        for uri in &self.redirect_uris {
+            RedirectUri::register(uri, public).map_err(|fault| {
+                let shown: String = uri.chars().take(200).collect();
+                ApiError::new(ErrorCode::InvalidRedirectUri, format!("{shown} {fault}"))
+            })?;
+        }
+        let grant_types = self
+            .grant_types
+            .unwrap_or_else(|| vec![GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        if !grant_types.contains(&GrantType::AuthorizationCode) {
+            return Err(invalid("grant_types must contain authorization_code"));
+        }
+        if self.response_types.is_some_and(|types| types != ["code"]) {
+            return Err(invalid("response_types must be [code]"));
+        }
+        let scope = self.scope.unwrap_or_else(|| SCOPES_SUPPORTED.join(" "));
+        let scope = Scope::parse(&scope).map_err(|error| invalid(format!("scope: {error}")))?;
+        if let Some(uri) = &self.client_uri {
+            let url = url::Url::parse(uri).ok().filter(|url| {
+                matches!(url.scheme(), "http" | "https") && url.has_host() && uri.len() <= 2_048
+            });
+            if url.is_none() {
+                return Err(invalid("client_uri must be an http or https address"));
+            }
+        }
+        Ok(ClientRegistered {
+            client_name,
+            redirect_uris: self.redirect_uris,
+            grant_types,
+            token_endpoint_auth_method: self.token_endpoint_auth_method,
+            scope,
+            id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or_default(),
+            subject: self.subject.unwrap_or_default(),
+            minimum_binding: self.minimum_binding.unwrap_or_default(),
+            client_uri: self.client_uri,
+        })
+    }
+}
+
+/// POST /api/admin/clients: 201 with the secret, shown this once.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let body: ClientBody = json_within(request, MAX_BODY_BYTES).await?;
+    let registered = body.checked()?;
+    let id = edge::new_client_id();
+    let now = app.store.now().await?;
+    let public = registered.token_endpoint_auth_method == Some(AuthMethod::None);
+    let secret = (!public).then(|| {
+        app.tagger
+            .issue(SecretKind::Client, &id.to_string(), edge::random())
+    });
+    let credential = match &secret {
+        Some(secret) => Some(NewCredential {
+            id: edge::new_event_id().to_string(),
+            secret_hash: app.hasher.hash(secret).await?,
+            created_at: now,
+        }),
+        None => None,
+    };
+    let metadata = administrator.acts(&app, &caller).await?;
+    let mut answer = shown(&id, &registered);
+    app.store
+        .register_client(
+            NewClient {
+                id,
+                registered,
+                credential,
+            },
+            &metadata,
+        )
+        .await?;
+    if let Some(secret) = &secret {
+        answer["client_secret"] = json!(secret.expose());
+        // RFC 7591 §3.2.1: required beside a secret; 0 means that it does not expire.
+        answer["client_secret_expires_at"] = json!(0);
+    }
+    Ok((
+        StatusCode::CREATED,
+        [(header::CACHE_CONTROL, "no-store")],
+        Json(answer),
+    )
+        .into_response())
+}
+
+fn shown(id: &ClientId, registered: &ClientRegistered) -> Value {
+    let mut value = serde_json::to_value(registered).unwrap_or_default();
+    value["client_id"] = json!(id);
+    value["response_types"] = json!(["code"]);
+    value
+}
+
+/// GET /api/admin/clients.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    let (paging, _) = Paging::read(&query)?;
+    let page = app.store.list_clients(paging.after, paging.limit).await?;
+    let items = page
+        .items
+        .iter()
+        .map(|item| shown(&item.id, &item.state.registered))
+        .collect();
+    Ok(Json(listed(items, page.next)))
+}
+
+/// GET /api/admin/clients/{id}.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    PathId(id): PathId,
+) -> Result<Json<Value>, ApiError> {
+    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
+    let client = app
+        .store
+        .client(&id)
+        .await?
+        .ok_or_else(|| unknown("client"))?;
+    let Client { registered } = client.state;
+    Ok(Json(shown(&id, &registered)))
+}

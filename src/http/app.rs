@@ -1,0 +1,223 @@
+//! What every handler shares.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    ApiError,
+    extract::{Caller, RequestCookies},
+};
+use crate::{
+    crypto::{DerivationKeys, Hasher, MacKey, MasterKey, SecretKind, SecretTagger, TokenMinter},
+    domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId},
+    edge,
+    push::Doorbells,
+    store::Store,
+};
+
+/// How long the details of a request, and the browser's cookie, outlive the request: a page that is
+/// looked at late still finds its way back.
+pub(crate) const AFTERLIFE: Duration = Duration::from_secs(60 * 60);
+/// Cookies of ours that a browser keeps.
+const COOKIES_PER_BROWSER: usize = 20;
+
+/// Keys for keyed hashes, each derived from the master key for one purpose.
+pub(crate) struct HashKeys {
+    pub(crate) cookies: MacKey,
+    pub(crate) parameters: MacKey,
+    pub(crate) emails: MacKey,
+    pub(crate) admin_keys: MacKey,
+}
+
+/// The server as its handlers see it.
+pub(crate) struct App {
+    pub(crate) issuer: String,
+    /// The issuer's path, without a trailing slash; empty when it has none.
+    pub(crate) base_path: String,
+    pub(crate) secure: bool,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) store: Arc<Store>,
+    pub(crate) doorbells: Arc<Doorbells>,
+    pub(crate) derivation: DerivationKeys,
+    pub(crate) minter: TokenMinter,
+    pub(crate) tagger: SecretTagger,
+    pub(crate) hasher: Hasher,
+    pub(crate) hash_keys: HashKeys,
+    pub(crate) master_key: MasterKey,
+    pub(crate) address_keys: DashMap<String, Arc<MacKey>>,
+    /// Keyed hash of each admin key, with its name.
+    pub(crate) admin_keys: Vec<(String, String)>,
+    /// Cancelled when the server is to stop: streams end.
+    pub(crate) stop: CancellationToken,
+    pub(crate) started_at: Timestamp,
+}
+
+impl App {
+    /// An absolute path on this server.
+    pub(crate) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.base_path)
+    }
+
+    // ---- cookies ---------------------------------------------------------------------------
+
+    /// What the name of every request's cookie begins with.
+    pub(crate) const fn cookie_prefix(&self) -> &'static str {
+        if self.secure { "__Host-aa_" } else { "aa_" }
+    }
+
+    pub(crate) fn cookies(&self, headers: &HeaderMap) -> RequestCookies {
+        RequestCookies::read(headers, self.cookie_prefix())
+    }
+
+    /// The secret that binds a request to its browser: 256 bits derived from the random id of the
+    /// event that created it, and so held in no table.
+    fn cookie_secret(&self, request: &RequestId, created_by: &EventId) -> String {
+        let parts = [
+            request.to_string().into_bytes(),
+            created_by.as_bytes().to_vec(),
+        ];
+        self.hash_keys.cookies.mac_hex(&[&parts[0], &parts[1]])
+    }
+
+    /// Whether the call carries the request's own cookie.
+    pub(crate) fn holds_cookie(
+        &self,
+        cookies: &RequestCookies,
+        request: &RequestId,
+        state: &AuthRequest,
+    ) -> bool {
+        use subtle::ConstantTimeEq;
+        let secret = self.cookie_secret(request, &state.asked().created_by);
+        cookies
+            .of(request)
+            .is_some_and(|presented| presented.as_bytes().ct_eq(secret.as_bytes()).into())
+    }
+
+    /// `Set-Cookie` for a request, and the removal of the oldest ones beyond what a browser keeps.
+    pub(crate) fn set_cookies(
+        &self,
+        request: &RequestId,
+        created_by: &EventId,
+        held: &RequestCookies,
+    ) -> Vec<HeaderValue> {
+        let prefix = self.cookie_prefix();
+        let secure = if self.secure { "; Secure" } else { "" };
+        let attributes = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
+        let secret = self.cookie_secret(request, created_by);
+        let age = (self.lifetimes.request + AFTERLIFE).as_secs();
+        let others = held.requests().filter(|held| *held != request);
+        others
+            .skip(COOKIES_PER_BROWSER - 1)
+            .map(|old| format!("{prefix}{old}={attributes}; Max-Age=0"))
+            .chain([format!(
+                "{prefix}{request}={secret}{attributes}; Max-Age={age}"
+            )])
+            .filter_map(|cookie| HeaderValue::try_from(cookie).ok())
+            .collect()
+    }
+
+    // ---- addresses -------------------------------------------------------------------------
+
+    /// The key that addresses are hashed under before an agent is known: one for each day.
+    pub(crate) fn day_scope(at: Timestamp) -> String {
+        format!("day/{}", at.strftime("%Y-%m-%d"))
+    }
+
+    /// Keyed hash of the caller's network address under a scope's key.
+    pub(crate) async fn address_hash(
+        &self,
+        scope: &str,
+        caller: &Caller,
+    ) -> Result<String, ApiError> {
+        let key = self.address_key(scope).await?;
+        Ok(key.mac_hex(&[&caller.network()])[..32].to_owned())
+    }
+
+    /// The same under the agent's own key, which is erased with its owner.
+    pub(crate) async fn agent_address_hash(
+        &self,
+        agent: &AgentId,
+        caller: &Caller,
+    ) -> Result<String, ApiError> {
+        self.address_hash(&format!("agent/{agent}"), caller).await
+    }
+
+    async fn address_key(&self, scope: &str) -> Result<Arc<MacKey>, ApiError> {
+        /// Agents beyond that many are looked up again.
+        const KEPT: usize = 10_000;
+        if let Some(key) = self.address_keys.get(scope) {
+            return Ok(Arc::clone(&key));
+        }
+        let sealed = match self.store.address_key(scope).await? {
+            Some(sealed) => sealed,
+            None => {
+                let sealed = self.seal_address_key(scope);
+                let now = self.store.now().await?;
+                self.store.offer_address_key(scope, &sealed, now).await?;
+                // Another node may have been first: its key is the one that stays.
+                self.store.address_key(scope).await?.unwrap_or(sealed)
+            }
+        };
+        let opened = self
+            .master_key
+            .open(&address_key_context(scope), &sealed)
+            .ok();
+        let Some(bytes) = opened.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok())
+        else {
+            tracing::error!(
+                scope,
+                "an address key cannot be opened with this master key"
+            );
+            return Err(ApiError::new(
+                crate::oauth::ErrorCode::TemporarilyUnavailable,
+                "the server's keys cannot be read",
+            ));
+        };
+        let key = Arc::new(MacKey::from_bytes(bytes));
+        if self.address_keys.len() >= KEPT {
+            self.address_keys.clear();
+        }
+        self.address_keys.insert(scope.to_owned(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// A fresh address key, sealed for storing.
+    pub(crate) fn seal_address_key(&self, scope: &str) -> String {
+        let key: [u8; 32] = edge::random();
+        self.master_key
+            .seal(&address_key_context(scope), &key, edge::random())
+    }
+
+    // ---- secrets ---------------------------------------------------------------------------
+
+    /// Whether a secret is a live one of that agent or client. A text that we did not issue is
+    /// refused by its tag, alike for known and unknown holders, before anything is looked up.
+    pub(crate) async fn proves(
+        &self,
+        kind: SecretKind,
+        holder: &str,
+        presented: &str,
+    ) -> Result<bool, ApiError> {
+        if !self.tagger.is_ours(kind, holder, presented) {
+            return Ok(false);
+        }
+        for credential in self.store.credentials(holder).await? {
+            if self
+                .hasher
+                .verify(&credential.id, presented, &credential.secret_hash)
+                .await?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn address_key_context(scope: &str) -> String {
+    format!("address_key/{scope}")
+}

@@ -1,0 +1,178 @@
+//! The one place where an error becomes a response: its status, its headers, and whether it is
+//! JSON or a page. Three texts: what the caller is told, what the operator needs (logged here), and
+//! for the website, in [`super::authorize`], what may travel back to it.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::{
+    oauth::{ErrorCode, Malformed, OAuthError},
+    store::StoreError,
+    view,
+};
+
+/// An error on its way to the caller.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    pub(crate) status: StatusCode,
+    pub(crate) error: OAuthError,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The agent endpoints say `"success": false` besides.
+    says_success: bool,
+}
+
+const REALM: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"Auth Agent\", charset=\"UTF-8\"");
+const ADMIN_REALM: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"Auth Agent administration\"");
+
+impl ApiError {
+    pub(crate) fn new(code: ErrorCode, description: impl AsRef<str>) -> Self {
+        let mut error = Self {
+            status: status_of(code),
+            error: OAuthError::new(code, description),
+            headers: Vec::new(),
+            says_success: false,
+        };
+        match code {
+            ErrorCode::InvalidClient => error.headers.push((header::WWW_AUTHENTICATE, REALM)),
+            ErrorCode::Unauthorized => error.headers.push((header::WWW_AUTHENTICATE, ADMIN_REALM)),
+            ErrorCode::SlowDown | ErrorCode::TemporarilyUnavailable => {
+                error = error.retry_after(1);
+            }
+            _ => {}
+        }
+        error
+    }
+
+    pub(crate) fn invalid_request(description: impl AsRef<str>) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.headers
+            .retain(|(name, _)| *name != header::RETRY_AFTER);
+        self.headers
+            .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Adds `"success": false`, which agents read.
+    pub(crate) const fn for_agent(mut self) -> Self {
+        self.says_success = true;
+        self
+    }
+
+    /// The same as a page, for a person.
+    pub(crate) fn page(self, base_path: &str, title: &str) -> Response {
+        let page = view::error_page(&view::ErrorPage {
+            base_path,
+            status: self.status.as_u16(),
+            title,
+            error: self.error.code.as_str(),
+            description: &self.error.description,
+            back: None,
+        });
+        let mut response = super::page::html(self.status, &page, None);
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+const fn status_of(code: ErrorCode) -> StatusCode {
+    match code {
+        ErrorCode::InvalidClient
+        | ErrorCode::InvalidToken
+        | ErrorCode::InvalidAgent
+        | ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::InsufficientScope
+        | ErrorCode::AccessDenied
+        | ErrorCode::BrowserMismatch
+        | ErrorCode::BindingRequired
+        | ErrorCode::OriginMismatch
+        | ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+        ErrorCode::UnknownRequest | ErrorCode::NotFound => StatusCode::NOT_FOUND,
+        ErrorCode::RequestExpired => StatusCode::GONE,
+        ErrorCode::RequestClosed => StatusCode::CONFLICT,
+        ErrorCode::SlowDown => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ErrorCode::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let OAuthError { code, description } = self.error;
+        let mut body = json!({ "error": code.as_str(), "error_description": description });
+        if self.says_success {
+            body["success"] = json!(false);
+        }
+        let mut response = (self.status, Json(body)).into_response();
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+impl From<OAuthError> for ApiError {
+    fn from(error: OAuthError) -> Self {
+        Self::new(error.code, error.description)
+    }
+}
+
+impl From<Malformed> for ApiError {
+    fn from(error: Malformed) -> Self {
+        Self::invalid_request(error.to_string())
+    }
+}
+
+/// The operator reads the cause in the log; the caller learns that it is not their fault.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
+            error => {
+                tracing::error!(%error, "the store could not serve a request");
+                unavailable()
+            }
+        }
+    }
+}
+
+impl From<crate::crypto::Busy> for ApiError {
+    fn from(_: crate::crypto::Busy) -> Self {
+        Self::new(
+            ErrorCode::SlowDown,
+            "too many secrets are being verified: try again in a second",
+        )
+    }
+}
+
+impl From<crate::crypto::SignError> for ApiError {
+    fn from(error: crate::crypto::SignError) -> Self {
+        tracing::error!(%error, "a token could not be signed");
+        unavailable()
+    }
+}
+
+fn unavailable() -> ApiError {
+    ApiError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "the server cannot store anything right now: nothing was lost, try again shortly",
+    )
+}

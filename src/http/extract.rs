@@ -1,0 +1,305 @@
+//! What a request carries: its form or JSON parameters, its cookies, its caller's address.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::{
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request},
+    http::request::Parts,
+};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::{ApiError, layer::CallId};
+use crate::{
+    domain::{Actor, Metadata, RequestId},
+    oauth::{ErrorCode, Parameters},
+};
+
+/// Largest body of a form or JSON request, in bytes.
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Largest body of an agent's call, in bytes.
+pub(crate) const MAX_AGENT_BODY_BYTES: usize = 16 * 1024;
+
+/// The media type without its parameters, lower case.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase(),
+    )
+}
+
+/// The whole body, within a bound.
+pub(crate) async fn body_within(
+    request: Request,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(Zeroizing::new(body.to_bytes().into())),
+        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
+            ErrorCode::TooLarge,
+            format!("the body exceeds {limit} bytes"),
+        )),
+        Err(_) => Err(ApiError::invalid_request("the body could not be read")),
+    }
+}
+
+/// A JSON body of type `T`, within a bound.
+pub(crate) async fn json_within<T: DeserializeOwned>(
+    request: Request,
+    limit: usize,
+) -> Result<T, ApiError> {
+    let media_type = media_type(request.headers());
+    // The size comes before the type: a body that is not read to its end says nothing.
+    let body = body_within(request, limit).await?;
+    if media_type.as_deref() != Some("application/json") {
+        return Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            "send the body as application/json",
+        ));
+    }
+    if contains_nul(&body) {
+        return Err(ApiError::invalid_request(
+            "a value contains the character U+0000",
+        ));
+    }
+    let not_json = || ApiError::invalid_request("the body is not valid JSON");
+    let mut json = serde_json::Deserializer::from_slice(&body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        if error.inner().is_data() {
+            ApiError::invalid_request(misfit(&error.path().to_string(), error.inner()))
+        } else {
+            not_json()
+        }
+    })?;
+    json.end().map_err(|_| not_json())?;
+    Ok(value)
+}
+
+/// Which field does not fit, and what would. The value is not repeated: it may be a secret in the
+/// wrong place.
+fn misfit(path: &str, error: &serde_json::Error) -> String {
+    /// Longest field name, or list of those that exist, that is shown.
+    const MOST: usize = 400;
+    let field = if path == "." { "the body" } else { path };
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(text, _)| text);
+    let shown = match text.rsplit_once(", expected ") {
+        Some((_, expected)) if expected.starts_with("struct ") => {
+            format!("{field} must be an object")
+        }
+        Some((found, expected)) if !found.starts_with("unknown field") => {
+            format!("{field} must be {expected}")
+        }
+        None if text.starts_with("data did not match") => {
+            format!("{field} is of the wrong type")
+        }
+        None if path != "." && !text.contains('`') => format!("{field} is {text}"),
+        _ => text.to_owned(),
+    };
+    shown.chars().take(MOST).collect()
+}
+
+/// Whether JSON text holds the escape of U+0000 (bare, it is not JSON).
+fn contains_nul(json: &[u8]) -> bool {
+    let mut escaped = false;
+    json.iter().enumerate().any(|(at, byte)| {
+        let begins_escape = escaped;
+        escaped = *byte == b'\\' && !escaped;
+        begins_escape && json[at..].starts_with(b"u0000")
+    })
+}
+
+/// The parameters of a POST to an OAuth endpoint: a form, or a JSON object of strings. The query is
+/// ignored (RFC 6749 §3.2: parameters in the URL are not parameters).
+pub(crate) struct Form(pub(crate) Parameters);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let parameters = parameters_of(request).await?;
+        if parameters.contains_nul() {
+            return Err(ApiError::from(crate::oauth::Malformed::Nul));
+        }
+        Ok(Self(parameters))
+    }
+}
+
+/// The same before any check of them: /authorize tells a fault to the website where it may.
+pub(crate) async fn parameters_of(request: Request) -> Result<Parameters, ApiError> {
+    let media_type = media_type(request.headers());
+    let body = body_within(request, MAX_BODY_BYTES).await?;
+    match media_type.as_deref() {
+        Some("application/x-www-form-urlencoded") => Ok(Parameters::from_form(&body)?),
+        Some("application/json") => Ok(Parameters::from_json(&body)?),
+        // Nothing at all is a form without parameters.
+        None if body.is_empty() => Ok(Parameters::default()),
+        _ => Err(ApiError::new(
+            ErrorCode::UnsupportedMediaType,
+            "send the parameters as application/x-www-form-urlencoded",
+        )),
+    }
+}
+
+/// The id at the end of a path, as sent. What is not UTF-8 is no id of anything, so it is found
+/// nowhere rather than refused in other words than the rest.
+pub(crate) struct PathId(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        Ok(Self(path.map(|Path(id)| id).unwrap_or_default()))
+    }
+}
+
+/// Where a call came from, and by which `X-Request-Id` it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The network address of the peer. Forwarded headers are believed from nobody.
+    pub(crate) address: IpAddr,
+    /// The call's own id.
+    pub(crate) call_id: String,
+}
+
+impl Caller {
+    /// What identifies the network the call came from: the address, or of IPv6 the /64.
+    pub(crate) fn network(&self) -> Vec<u8> {
+        match self.address.to_canonical() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+        }
+    }
+
+    /// What the log keeps of this call.
+    pub(crate) fn metadata(&self, actor: Actor, address_hash: Option<String>) -> Metadata {
+        Metadata {
+            actor,
+            address_hash,
+            request_id: Some(self.call_id.clone()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let peer = parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0.ip());
+        let call_id = parts.extensions.get::<CallId>().map(|id| id.0.clone());
+        Ok(Self {
+            // A call without a peer is made inside the process, by the local operator.
+            address: peer.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+            call_id: call_id.unwrap_or_default(),
+        })
+    }
+}
+
+/// The requests' cookies that a call carries, as sent: not one of them is proved yet.
+#[derive(Clone, Default)]
+pub(crate) struct RequestCookies(Vec<(RequestId, String)>);
+
+/// Cookies of that many requests are looked at; a browser of ours keeps fewer.
+const MAX_COOKIES: usize = 24;
+
+impl RequestCookies {
+    pub(crate) fn read(headers: &HeaderMap, prefix: &str) -> Self {
+        let mut found = Vec::new();
+        for value in headers.get_all(header::COOKIE) {
+            let Ok(text) = value.to_str() else { continue };
+            for pair in text.split(';') {
+                let Some((name, value)) = pair.trim().split_once('=') else {
+                    continue;
+                };
+                let Some(id) = name.strip_prefix(prefix) else {
+                    continue;
+                };
+                if let Ok(id) = id.parse::<RequestId>()
+                    && found.len() < MAX_COOKIES
+                {
+                    found.push((id, value.to_owned()));
+                }
+            }
+        }
+        // Request ids are ordered by time: the newest comes first.
+        found.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+        Self(found)
+    }
+
+    /// The value sent for one request.
+    pub(crate) fn of(&self, request: &RequestId) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(id, _)| id == request)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The requests, newest first.
+    pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestId> {
+        self.0.iter().map(|(id, _)| id)
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[expect(dead_code, reason = "only read")]
+        name: Option<String>,
+        #[expect(dead_code, reason = "only read")]
+        uris: Vec<String>,
+        #[expect(dead_code, reason = "only read")]
+        id: Option<crate::domain::ClientId>,
+        #[expect(dead_code, reason = "only read")]
+        binding: Option<crate::domain::Binding>,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_repeated() {
+        let told = |text: &str| {
+            let mut json = serde_json::Deserializer::from_str(text);
+            let error = serde_path_to_error::deserialize::<_, Body>(&mut json).unwrap_err();
+            misfit(&error.path().to_string(), error.inner())
+        };
+        assert_eq!(told(r#"{"name": 12345}"#), "name must be a string");
+        assert_eq!(
+            told(r#"{"uris": ["x", 12345]}"#),
+            "uris[1] must be a string"
+        );
+        assert_eq!(
+            told(r#""secret, expected x""#),
+            "the body must be an object"
+        );
+        assert_eq!(told("{}"), "missing field `uris`");
+        assert_eq!(told(r#"{"id": "x"}"#), "id is not a valid client id");
+        assert_eq!(
+            told(r#"{"binding": "secret"}"#),
+            "binding must be one of `none`, `address`, `browser`"
+        );
+        assert!(told(r#"{"nmae": "x"}"#).starts_with("unknown field `nmae`, expected one of"));
+        assert_eq!(
+            told(&format!(r#"{{"{}": 1}}"#, "x".repeat(5000))).len(),
+            400
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! The server's HTTP surface: `router` is the URL map, a file for each family of endpoints.
+//!
+//! A handler parses and authenticates, fills a command, lets the store execute it, and turns the
+//! outcome into a response. `error` alone decides what an error looks like.
+
+mod admin;
+mod app;
+mod authenticate;
+mod authorize;
+mod bootstrap;
+mod client_auth;
+mod discovery;
+mod error;
+mod extract;
+mod issue;
+mod layer;
+mod page;
+mod progress;
+mod router;
+mod server;
+mod token;
+mod tokens;
+mod waiting;
+
+pub use bootstrap::StartError;
+pub use server::{LocalApi, Server};
+
+use error::ApiError;

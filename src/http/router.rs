@@ -1,0 +1,87 @@
+//! The whole URL map on one screen.
+
+use std::sync::Arc;
+
+use axum::{
+    Router, middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use http::Uri;
+
+use super::{
+    ApiError, admin, app::App, authenticate, authorize, discovery, layer, page, token, tokens,
+    waiting,
+};
+use crate::oauth::ErrorCode;
+
+/// The server's paths, below the issuer's own.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let open = Router::new()
+        .route(
+            "/.well-known/openid-configuration",
+            get(discovery::document),
+        )
+        .route(
+            "/.well-known/oauth-authorization-server",
+            get(discovery::document),
+        )
+        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/token", post(token::post))
+        .route("/revoke", post(tokens::revoke))
+        .route("/userinfo", get(tokens::userinfo).post(tokens::userinfo))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(layer::open_to_all_origins));
+
+    let closed = Router::new()
+        // Browsers
+        .route("/authorize", get(authorize::get).post(authorize::post))
+        .route("/authorize/{request_id}", get(page::show))
+        .route("/api/requests/{request_id}", get(waiting::look))
+        .route("/api/requests/{request_id}/events", get(waiting::events))
+        .route("/api/check-status", get(waiting::check_status))
+        .route("/static/{name}", get(discovery::asset))
+        // Agents
+        .route("/api/agent/authenticate", post(authenticate::post))
+        // Websites
+        .route("/introspect", post(tokens::introspect))
+        // Operators
+        .route("/api/health", get(discovery::health))
+        .route("/api/ready", get(discovery::ready))
+        .route("/api/stats", get(discovery::stats))
+        .method_not_allowed_fallback(method_not_allowed);
+
+    let paths = open
+        .merge(closed)
+        .nest("/api/admin", admin::router(Arc::clone(&app)))
+        .fallback(not_found);
+    let mounted = if app.base_path.is_empty() {
+        paths
+    } else {
+        // RFC 8414 §3.1 puts the well-known part before the issuer's path; OpenID Connect
+        // Discovery §4 after it. Both work.
+        let well_known = format!("/.well-known/oauth-authorization-server{}", app.base_path);
+        let document = Router::new()
+            .route(&well_known, get(discovery::document))
+            .layer(middleware::from_fn(layer::open_to_all_origins));
+        Router::new()
+            .nest(&app.base_path, paths)
+            .merge(document)
+            .fallback(not_found)
+    };
+    layer::around(mounted).with_state(app)
+}
+
+pub(crate) async fn not_found(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}")).into_response()
+}
+
+/// The router adds `Allow`.
+pub(crate) async fn method_not_allowed() -> Response {
+    ApiError::new(
+        ErrorCode::MethodNotAllowed,
+        "this path does not take that method: see Allow",
+    )
+    .into_response()
+}

@@ -1,0 +1,275 @@
+//! The running server, and the same router without a listener for the local operator.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, serve::ListenerExt};
+use futures_util::Stream;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use super::{
+    StartError,
+    admin::Administrator,
+    app::{AFTERLIFE, App},
+    bootstrap::{self, Started},
+    router::router,
+};
+use crate::{
+    config::Config,
+    crypto::Secret,
+    store::{AuditFilter, Store, StoreError, StoreGuard, follow, hear_others},
+};
+
+/// How long requests in flight may take once the server is to stop.
+const GRACE: Duration = Duration::from_secs(8);
+/// How often what the vault need not keep is removed.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long daily address keys are kept, as long as the events whose hashes they made.
+const ADDRESS_KEY_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// A server that listens.
+pub struct Server {
+    address: SocketAddr,
+    issuer: String,
+    notices: Vec<String>,
+    first_admin_key: Option<Secret>,
+    store: Arc<Store>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    guard: StoreGuard,
+}
+
+impl Server {
+    /// Opens (or makes) database and keys, and listens. `keep_admin_key`: a first admin key goes to
+    /// a file, because there is nobody to be shown it.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], one clear line.
+    pub async fn start(config: &Config, keep_admin_key: bool) -> Result<Self, StartError> {
+        let failed = |error| StartError::Listen(config.listen, error);
+        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let issuer = config
+            .issuer
+            .clone()
+            .unwrap_or_else(|| format!("http://{address}"));
+        let stop = CancellationToken::new();
+        let started =
+            bootstrap::start(config, issuer.clone(), stop.clone(), keep_admin_key).await?;
+        let Started {
+            app,
+            guard,
+            notices,
+            first_admin_key,
+        } = started;
+        let store = Arc::clone(&app.store);
+        let doorbells = Arc::clone(&app.doorbells);
+
+        let mut tasks = JoinSet::new();
+        // Small answers, each waited for: none may wait for the next to fill a packet.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+        let service = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
+        let stopped = stop.clone().cancelled_owned();
+        tasks.spawn(async move {
+            if let Err(error) = axum::serve(listener, service)
+                .with_graceful_shutdown(stopped)
+                .await
+            {
+                tracing::error!(%error, "the listener failed");
+            }
+        });
+        tasks.spawn(follow(Arc::clone(&store), stop.clone()));
+        tasks.spawn(hear_others(Arc::clone(&store), doorbells, stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&store), stop.clone()));
+        Ok(Self {
+            address,
+            issuer,
+            notices,
+            first_admin_key,
+            store,
+            stop,
+            tasks,
+            guard,
+        })
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The issuer (RFC 8414 §2).
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// What the first start made, one human line each.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The first admin key, on the first start only.
+    #[must_use]
+    pub const fn first_admin_key(&self) -> Option<&Secret> {
+        self.first_admin_key.as_ref()
+    }
+
+    /// Every event as it is appended, from now on.
+    pub fn events(&self) -> impl Stream<Item = Value> + Send + use<> {
+        let store = Arc::clone(&self.store);
+        let stop = self.stop.clone();
+        let mut head = store.head();
+        async_stream::stream! {
+            let mut after = *head.borrow_and_update();
+            loop {
+                let filter = AuditFilter { after, limit: 100, ..AuditFilter::default() };
+                for event in store.audit(&filter).await.unwrap_or_default() {
+                    let Ok(event) = serde_json::from_str::<Value>(event.get()) else { continue };
+                    after = event["position"].as_u64().unwrap_or(after);
+                    yield event;
+                }
+                if *head.borrow() <= after {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        changed = head.changed() => if changed.is_err() { return },
+                    }
+                }
+            }
+        }
+    }
+
+    /// Cancelling it stops the server in good order.
+    #[must_use]
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Waits until the server was told to stop, and then until streams have ended, requests in
+    /// flight are answered, and everything is committed.
+    pub async fn wait(self) {
+        let Self {
+            store,
+            stop,
+            mut tasks,
+            guard,
+            ..
+        } = self;
+        stop.cancelled().await;
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!("some requests took too long and were cut off");
+            tasks.shutdown().await;
+        }
+        drop(tasks);
+        drop(store);
+        // Connections that were cut off may hold the store a moment longer.
+        if tokio::time::timeout(Duration::from_secs(1), guard.finished())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the database was not closed in good order; nothing that was answered is lost"
+            );
+        }
+    }
+}
+
+async fn sweep(store: Arc<Store>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+        }
+        let swept = async {
+            let now = store.now().await?;
+            store
+                .sweep(now - AFTERLIFE, now - ADDRESS_KEY_RETENTION)
+                .await
+        };
+        match swept.await {
+            Ok(()) | Err(StoreError::Stopped) => {}
+            Err(error) => tracing::warn!(%error, "what has ended could not be swept"),
+        }
+    }
+}
+
+/// The router without a listener, for commands that open the database themselves, under the very
+/// lock that a server takes. Calls through it are the local operator's.
+pub struct LocalApi {
+    base_path: String,
+    router: Router,
+    guard: StoreGuard,
+}
+
+impl LocalApi {
+    /// Opens (or makes) database and keys.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], one clear line.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let issuer = config
+            .issuer
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", config.listen));
+        let started = bootstrap::start(config, issuer, CancellationToken::new(), true).await?;
+        let app: App = started.app;
+        Ok(Self {
+            base_path: app.base_path.clone(),
+            router: router(Arc::new(app)),
+            guard: started.guard,
+        })
+    }
+
+    /// Makes one call; `path` begins at the issuer.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (StatusCode, Value) {
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_path))
+            .header(header::CONTENT_TYPE, "application/json")
+            .extension(Administrator::local())
+            .body(body);
+        let Ok(request) = request else {
+            return (StatusCode::BAD_REQUEST, Value::Null);
+        };
+        let response = match self.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let status = response.status();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
+        let value = body
+            .ok()
+            .and_then(|body| serde_json::from_slice(&body).ok());
+        (status, value.unwrap_or_default())
+    }
+
+    /// Closes the database.
+    pub async fn close(self) {
+        let Self { router, guard, .. } = self;
+        drop(router);
+        guard.finished().await;
+    }
+}
