@@ -1,0 +1,236 @@
+//! The sample website's sign-in: an ordinary OpenID Connect client (authorization code, PKCE, nonce)
+//! on a crate that knows nothing of Auth Agent. This is all that a website has to write.
+
+use std::{error::Error, fmt::Write as _, future::Future, pin::Pin};
+
+use openidconnect::{
+    AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthorizationCode, Client, ClientId,
+    ClientSecret, CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    HttpRequest, HttpResponse, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
+    StandardTokenResponse, TokenResponse as _,
+    core::{
+        CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType,
+        CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreRevocableToken,
+        CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
+    },
+};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{
+    cli::{Failure, server::http_client},
+    crypto::Secret,
+};
+
+/// What Auth Agent says in an ID token beyond the standard claims.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+struct AgentClaims {
+    agent_id: String,
+    model: String,
+    binding: String,
+}
+
+impl AdditionalClaims for AgentClaims {}
+
+type Tokens = StandardTokenResponse<
+    IdTokenFields<
+        AgentClaims,
+        EmptyExtraTokenFields,
+        CoreGenderClaim,
+        CoreJweContentEncryptionAlgorithm,
+        CoreJwsSigningAlgorithm,
+    >,
+    CoreTokenType,
+>;
+
+type OidcClient = Client<
+    AgentClaims,
+    CoreAuthDisplay,
+    CoreGenderClaim,
+    CoreJweContentEncryptionAlgorithm,
+    CoreJsonWebKey,
+    CoreAuthPrompt,
+    StandardErrorResponse<CoreErrorResponseType>,
+    Tokens,
+    CoreTokenIntrospectionResponse,
+    CoreRevocableToken,
+    CoreRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
+
+/// What the website was given when it was registered.
+pub(super) struct Registration {
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: Secret,
+    pub(super) redirect_uri: String,
+}
+
+/// The website as a client of the server.
+pub(super) struct RelyingParty {
+    issuer: String,
+    client: OidcClient,
+    http: Http,
+}
+
+/// What the website must remember while the browser is away.
+pub(super) struct Pending {
+    nonce: Nonce,
+    verifier: PkceCodeVerifier,
+}
+
+/// Who signed in, from an ID token that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SignedIn {
+    pub(super) agent_id: String,
+    /// The person behind the agent.
+    pub(super) owner: String,
+    pub(super) model: String,
+    /// How the server knows that the agent drives the browser.
+    pub(super) binding: String,
+    /// The signature that was verified.
+    pub(super) algorithm: String,
+}
+
+impl RelyingParty {
+    /// Reads the server's discovery document and keys.
+    pub(super) async fn discover(registration: Registration) -> Result<Self, Failure> {
+        let Registration {
+            issuer,
+            client_id,
+            client_secret,
+            redirect_uri,
+        } = registration;
+        let http = Http(http_client(&issuer)?);
+        let issuer_url = IssuerUrl::new(issuer.clone()).map_err(Failure::failed)?;
+        let metadata = CoreProviderMetadata::discover_async(issuer_url, &http)
+            .await
+            .map_err(|error| Failure::failed(format!("discovery failed: {}", chain(&error))))?;
+        let secret = ClientSecret::new(client_secret.expose().to_owned());
+        let client =
+            OidcClient::from_provider_metadata(metadata, ClientId::new(client_id), Some(secret))
+                .set_redirect_uri(RedirectUrl::new(redirect_uri).map_err(Failure::failed)?);
+        Ok(Self {
+            issuer,
+            client,
+            http,
+        })
+    }
+
+    /// The address to send a browser to, the `state` it will come back with, and what to remember.
+    pub(super) fn begin(&self) -> (Url, String, Pending) {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state, nonce) = self
+            .client
+            .authorize_url(
+                CoreAuthenticationFlow::AuthorizationCode,
+                CsrfToken::new_random,
+                Nonce::new_random,
+            )
+            .add_scope(Scope::new("profile".to_owned()))
+            .set_pkce_challenge(challenge)
+            .url();
+        (url, state.into_secret(), Pending { nonce, verifier })
+    }
+
+    /// Whether an answer is from the server that was asked (RFC 9207 §2.4).
+    pub(super) fn is_from_issuer(&self, iss: Option<&str>) -> bool {
+        iss == Some(&self.issuer)
+    }
+
+    /// Redeems the code and verifies the ID token: signature, issuer, audience, expiry, nonce, and
+    /// that the access token belongs to it.
+    ///
+    /// # Errors
+    ///
+    /// In words for the person at the browser.
+    pub(super) async fn finish(&self, code: String, pending: Pending) -> Result<SignedIn, String> {
+        let tokens = self
+            .client
+            .exchange_code(AuthorizationCode::new(code))
+            .map_err(|error| error.to_string())?
+            .set_pkce_verifier(pending.verifier)
+            .request_async(&self.http)
+            .await
+            .map_err(|error| format!("the code could not be redeemed: {}", chain(&error)))?;
+        let id_token = tokens
+            .id_token()
+            .ok_or("there was no ID token in the answer")?;
+        let verifier = self.client.id_token_verifier();
+        let claims = id_token
+            .claims(&verifier, &pending.nonce)
+            .map_err(|error| format!("the ID token is not valid: {}", chain(&error)))?;
+        let algorithm = id_token.signing_alg().map_err(|error| error.to_string())?;
+        let key = id_token
+            .signing_key(&verifier)
+            .map_err(|error| error.to_string())?;
+        let hash = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
+            .map_err(|error| error.to_string())?;
+        if claims.access_token_hash() != Some(&hash) {
+            return Err("the ID token was made for another access token".to_owned());
+        }
+        let owner = claims
+            .name()
+            .and_then(|name| name.get(None))
+            .map(|name| name.to_string());
+        let AgentClaims {
+            agent_id,
+            model,
+            binding,
+        } = claims.additional_claims().clone();
+        let algorithm = serde_json::to_value(algorithm).unwrap_or_default();
+        Ok(SignedIn {
+            agent_id,
+            owner: owner.unwrap_or_default(),
+            model,
+            binding,
+            algorithm: algorithm.as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}
+
+/// An error with its causes, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let _ = write!(told, ": {deeper}");
+        cause = deeper.source();
+    }
+    told
+}
+
+/// Our HTTP client in the shape that the crate asks for.
+struct Http(reqwest::Client);
+
+/// Why a call of the website's to the server failed.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error("{0}")]
+    Call(#[from] reqwest::Error),
+    #[error("{0}")]
+    Answer(#[from] http::Error),
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let response = self.0.execute(request.try_into()?).await?;
+            let mut answer = http::Response::builder().status(response.status());
+            for (name, value) in response.headers() {
+                answer = answer.header(name, value);
+            }
+            Ok(answer.body(response.bytes().await?.to_vec())?)
+        })
+    }
+}

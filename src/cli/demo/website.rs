@@ -1,0 +1,223 @@
+//! The sample website: a home page with a button, and a page that shows who signed in.
+
+mod doors;
+mod pages;
+mod sessions;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Query, State},
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use maud::Markup;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(super) use doors::Doors;
+use sessions::{Sessions, session_cookie, session_in};
+
+use super::oidc::{RelyingParty, SignedIn};
+
+/// How long answers may take once the website is to stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// The website, running.
+pub(super) struct Website {
+    address: String,
+    site: Arc<Site>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+struct Site {
+    relying_party: RelyingParty,
+    sessions: Sessions,
+}
+
+impl Website {
+    /// Lets visitors in.
+    pub(super) fn start(doors: Doors, relying_party: RelyingParty) -> Self {
+        let address = doors.origin();
+        let site = Arc::new(Site {
+            relying_party,
+            sessions: Sessions::default(),
+        });
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for listener in doors.into_listeners() {
+            let serve = axum::serve(listener, router(Arc::clone(&site)))
+                .with_graceful_shutdown(stop.clone().cancelled_owned());
+            tasks.spawn(async move {
+                if let Err(error) = serve.await {
+                    tracing::error!(%error, "the sample website failed");
+                }
+            });
+        }
+        Self {
+            address,
+            site,
+            stop,
+            tasks,
+        }
+    }
+
+    /// Its address, as a browser opens it; also its origin.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What it knows of an agent that is signed in, from a verified ID token.
+    pub(super) fn signed_in(&self, agent_id: &str) -> Option<SignedIn> {
+        self.site
+            .sessions
+            .find(|signed_in| signed_in.agent_id == agent_id)
+    }
+
+    /// Closes.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Browsers keep connections open; nothing is lost by cutting them off.
+        let _ = tokio::time::timeout(STOPS_WITHIN, all).await;
+        self.tasks.shutdown().await;
+    }
+}
+
+fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/login", get(login))
+        .route("/callback", get(callback))
+        .route("/me", get(me))
+        .route("/logout", post(logout))
+        .route("/style.css", get(style))
+        .with_state(site)
+}
+
+async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    match session_in(&headers).and_then(|session| site.sessions.signed_in(session)) {
+        Some(_) => Redirect::to("/me").into_response(),
+        None => page(StatusCode::OK, &pages::home()),
+    }
+}
+
+/// Remembers who asked, and sends the browser to the server.
+async fn login(State(site): State<Arc<Site>>) -> Response {
+    let (url, state, pending) = site.relying_party.begin();
+    let session = site.sessions.begin(state, pending);
+    (
+        [(header::SET_COOKIE, session_cookie(&session))],
+        Redirect::to(url.as_str()),
+    )
+        .into_response()
+}
+
+/// What the browser brings back (RFC 6749 §4.1.2, RFC 9207).
+#[derive(Deserialize)]
+struct Answer {
+    code: Option<String>,
+    state: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+    error_description: Option<String>,
+}
+
+async fn callback(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Query(answer): Query<Answer>,
+) -> Response {
+    let refused = |told: &str| page(StatusCode::BAD_REQUEST, &pages::failed(told));
+    let pending = match (session_in(&headers), &answer.state) {
+        (Some(session), Some(state)) => site.sessions.take(session, state),
+        _ => None,
+    };
+    let Some(pending) = pending else {
+        return refused("This browser did not begin that sign-in here, or it is used up.");
+    };
+    if !site.relying_party.is_from_issuer(answer.iss.as_deref()) {
+        return refused("The answer came from another server than the one that was asked.");
+    }
+    if let Some(error) = answer.error {
+        return refused(&words(&error, answer.error_description.as_deref()));
+    }
+    let Some(code) = answer.code else {
+        return refused("The server's answer holds neither a code nor an error.");
+    };
+    match site.relying_party.finish(code, pending).await {
+        Ok(signed_in) => {
+            // A new name for the session: whoever may have known the old one knows nothing.
+            let session = site.sessions.sign_in(signed_in);
+            (
+                [(header::SET_COOKIE, session_cookie(&session))],
+                Redirect::to("/me"),
+            )
+                .into_response()
+        }
+        Err(told) => {
+            tracing::warn!(%told, "the sample website refused a sign-in");
+            page(StatusCode::BAD_GATEWAY, &pages::failed(&told))
+        }
+    }
+}
+
+/// An error as a person can use it.
+fn words(error: &str, description: Option<&str>) -> String {
+    let meaning = match error {
+        "access_denied" => "The sign-in was refused, or nobody signed in before it expired.",
+        "login_required" => "No agent is signed in yet.",
+        "temporarily_unavailable" => "The server is busy. Try again in a moment.",
+        "server_error" => "The server could not go on. Try again in a moment.",
+        _ => "The server did not accept the sign-in.",
+    };
+    match description {
+        Some(description) => format!("{meaning} It says: {description} ({error})"),
+        None => format!("{meaning} ({error})"),
+    }
+}
+
+async fn me(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    match session_in(&headers).and_then(|session| site.sessions.signed_in(session)) {
+        Some(signed_in) => page(StatusCode::OK, &pages::signed_in(&signed_in)),
+        None => Redirect::to("/").into_response(),
+    }
+}
+
+async fn logout(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    if let Some(session) = session_in(&headers) {
+        site.sessions.end(session);
+    }
+    Redirect::to("/").into_response()
+}
+
+async fn style() -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        pages::STYLE,
+    )
+        .into_response()
+}
+
+fn page(status: StatusCode, markup: &Markup) -> Response {
+    let headers: [(HeaderName, HeaderValue); 4] = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        ),
+        (
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ),
+    ];
+    (status, headers, markup.clone()).into_response()
+}

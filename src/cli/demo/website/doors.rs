@@ -1,0 +1,80 @@
+//! Where the website listens: on both loopback addresses, as a browser may take `localhost` for
+//! either.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use tokio::net::TcpListener;
+
+use crate::cli::Failure;
+
+/// The listeners, all on one port.
+pub(in crate::cli::demo) struct Doors {
+    port: u16,
+    listeners: Vec<TcpListener>,
+}
+
+impl Doors {
+    /// Listens on the port named, or on the first from `first` on that is free, trying so many.
+    pub(in crate::cli::demo) async fn open(
+        named: Option<u16>,
+        first: u16,
+        tries: u16,
+    ) -> Result<Self, Failure> {
+        let (first, tries) = named.map_or((first, tries), |port| (port, 1));
+        let mut tried = first;
+        loop {
+            match Self::on(tried).await {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrInUse && tried - first + 1 < tries =>
+                {
+                    tried += 1;
+                }
+                Ok(doors) => return Ok(doors),
+                Err(error) => {
+                    let told = format!("the website cannot listen on port {tried}: {error}");
+                    return Err(Failure::usage(told));
+                }
+            }
+        }
+    }
+
+    async fn on(port: u16) -> io::Result<Self> {
+        let v4 = TcpListener::bind((IpAddr::from(Ipv4Addr::LOCALHOST), port)).await?;
+        let port = v4.local_addr()?.port();
+        let mut listeners = vec![v4];
+        match TcpListener::bind((IpAddr::from(Ipv6Addr::LOCALHOST), port)).await {
+            Ok(v6) => listeners.push(v6),
+            // Somebody else's: a browser might show that instead of this website.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            // No IPv6 here: then no browser uses it either.
+            Err(_) => {}
+        }
+        Ok(Self { port, listeners })
+    }
+
+    /// The website's origin, under the loopback name that the server does not use.
+    pub(in crate::cli::demo) fn origin(&self) -> String {
+        format!("http://localhost:{}", self.port)
+    }
+
+    pub(super) fn into_listeners(self) -> Vec<TcpListener> {
+        self.listeners
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_passed_over_unless_it_was_asked_for() {
+        let taken = Doors::open(Some(0), 0, 1).await.unwrap();
+        let next = Doors::open(None, taken.port, 100).await.unwrap();
+        assert_ne!(next.port, taken.port);
+        let told = Doors::open(Some(taken.port), 0, 1).await.err().unwrap();
+        assert!(told.message().contains("cannot listen"), "{told:?}");
+    }
+}

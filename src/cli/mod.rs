@@ -1,0 +1,148 @@
+//! The command line: a file for each job, and what the jobs share.
+//!
+//! Exit status: 0 when the job is done, 1 when it failed or was refused, 2 when it was asked for
+//! wrongly or a setting cannot be used. What went wrong is one line on standard error.
+
+mod admin;
+mod agent;
+mod client;
+mod demo;
+mod failure;
+mod logging;
+mod output;
+mod projections;
+mod secret;
+mod serve;
+mod server;
+mod sign_in;
+mod signals;
+
+use std::{ffi::OsString, process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config;
+use failure::Failure;
+use output::Output;
+
+/// How long the runtime may take to end once the job is done; whatever mattered was awaited.
+const RUNTIME_ENDS_WITHIN: Duration = Duration::from_millis(200);
+/// Settings that matter to jobs that only look for a server; the others are left out of their help.
+const SHOWN_EVERYWHERE: [&str; 4] = ["config", "issuer", "data_dir", "database_url"];
+
+/// Sign in with Google, for AI agents: an OAuth 2.1 and OpenID Connect server whose users are
+/// autonomous agents.
+#[derive(Debug, Parser)]
+#[command(name = "auth-agent", version)]
+struct Cli {
+    /// Write JSON for programs instead of lines for people
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Debug, Subcommand)]
+enum Job {
+    /// Run the server; needs no argument on a fresh machine
+    Serve(Box<serve::Serve>),
+    /// See it work: a server, a sample website and an agent on this machine, nothing to configure
+    Demo(demo::Demo),
+    /// Agents, who sign in
+    #[command(subcommand)]
+    Agent(agent::AgentJob),
+    /// Clients, the websites that agents sign in to
+    #[command(subcommand)]
+    Client(client::ClientJob),
+    /// The read models: check them against the log, or make them anew
+    #[command(subcommand)]
+    Projections(projections::ProjectionsJob),
+    /// Act as an agent: sign in on a waiting page
+    SignIn(Box<sign_in::SignIn>),
+}
+
+/// Runs the job that the arguments (the program's name first) ask for.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match read(&args) {
+        Ok(cli) => cli,
+        Err(Unread::Shown(status)) => return status,
+        Err(Unread::Refused(failure)) => return failure.report(Output::new(false)),
+    };
+    let output = Output::new(cli.json);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(perform(cli.job, output));
+            runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
+            done
+        }
+        Err(error) => Err(Failure::failed(format!("cannot start: {error}"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(output),
+    }
+}
+
+async fn perform(job: Job, output: Output) -> Result<(), Failure> {
+    match job {
+        Job::Serve(serve) => serve::run(*serve, output).await,
+        Job::Demo(demo) => demo::run(&demo, output).await,
+        Job::Agent(agent) => agent::run(agent, output).await,
+        Job::Client(client) => client::run(client, output).await,
+        Job::Projections(job) => projections::run(job, output).await,
+        Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,
+    }
+}
+
+/// Why there is no job to do.
+enum Unread {
+    /// Help or version: already shown.
+    Shown(ExitCode),
+    /// The arguments or the settings file are wrong.
+    Refused(Failure),
+}
+
+fn read(args: &[OsString]) -> Result<Cli, Unread> {
+    let command = config::with_file(command(), args)
+        .map_err(|error| Unread::Refused(Failure::usage(error.to_string())))?;
+    let read = command.try_get_matches_from(args);
+    read.and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| {
+            use clap::error::ErrorKind as Kind;
+            match error.kind() {
+                Kind::DisplayHelp
+                | Kind::DisplayVersion
+                | Kind::DisplayHelpOnMissingArgumentOrSubcommand => {
+                    // Nothing can be done about a terminal that is gone.
+                    let _ = error.print();
+                    let status = u8::try_from(error.exit_code()).unwrap_or(2);
+                    Unread::Shown(ExitCode::from(status))
+                }
+                _ => Unread::Refused(Failure::usage(config::one_line(&error))),
+            }
+        })
+}
+
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|job| match job.get_name() {
+        "serve" => job,
+        _ => without_server_settings(job),
+    })
+}
+
+/// Hides, and only hides, the settings that a job takes merely because the file may hold them.
+fn without_server_settings(job: clap::Command) -> clap::Command {
+    job.mut_args(|arg| {
+        let setting = arg.get_help_heading() == Some(config::HELP_HEADING);
+        let hidden = setting && !SHOWN_EVERYWHERE.contains(&arg.get_id().as_str());
+        if hidden { arg.hide(true) } else { arg }
+    })
+    .mut_subcommands(without_server_settings)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! `serve`: runs the server until it is told to stop.
+
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+use clap::Args;
+use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{
+    Failure, Output, logging,
+    output::{quoted, this_program},
+    signals::StopSignals,
+};
+use crate::{config::Config, http::Server};
+
+/// A server that was told to stop is gone within ten seconds; this leaves some for the rest.
+const STOPS_WITHIN: Duration = Duration::from_millis(9_500);
+
+/// The server's settings.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Does the job: returns when SIGTERM or SIGINT has come and everything is finished and committed.
+pub(crate) async fn run(args: Serve, output: Output) -> Result<(), Failure> {
+    let mut config = args.config;
+    config.read_environment()?;
+    config.validate()?;
+    logging::start(config.log_format, LevelFilter::INFO)?;
+    let mut signals = StopSignals::catch()
+        .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
+
+    // A first admin key is shown to a person who is there to see it, or kept in a file.
+    let shows_key = io::stdout().is_terminal() && !output.is_json();
+    let server = tokio::select! {
+        started = Server::start(&config, !shows_key) => started?,
+        () = signals.next() => return Ok(()),
+    };
+    announce(&server, &config, shows_key, output);
+    tracing::info!(issuer = server.issuer(), listen = %server.local_addr(), "serving");
+
+    let stop = server.stop_token();
+    let mut running = std::pin::pin!(server.wait());
+    tokio::select! {
+        () = &mut running => return Ok(()),
+        () = signals.next() => {}
+    }
+    tracing::info!("stopping: ending streams, finishing requests in flight");
+    stop.cancel();
+    tokio::select! {
+        () = &mut running => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        () = signals.next() => Err(Failure::failed("stopped at once by a second signal")),
+        () = tokio::time::sleep(STOPS_WITHIN) => {
+            Err(Failure::failed("did not finish in time and was stopped; nothing that was answered is lost"))
+        }
+    }
+}
+
+/// Says what the start did, and after the first one what to try next.
+fn announce(server: &Server, config: &Config, shows_key: bool, output: Output) {
+    let (issuer, address) = (server.issuer(), server.local_addr());
+    output.json(&json!({
+        "issuer": issuer, "listen": address, "did": server.notices(),
+    }));
+    output.line(format!(
+        "Auth Agent is serving {issuer}, listening on {address}. Stop it with Ctrl-C."
+    ));
+    if server.notices().is_empty() {
+        return;
+    }
+    output.line("\nOn this first start it");
+    for notice in server.notices() {
+        output.line(format!("  {notice}"));
+    }
+    let key = server.first_admin_key().filter(|_| shows_key);
+    if let Some(key) = key {
+        output.line(format!(
+            "  made the first admin key, shown this once: {}",
+            key.expose()
+        ));
+    }
+    let program = this_program();
+    let found = if config.known_issuer().as_deref() == Some(DEFAULT_ISSUER) {
+        String::new()
+    } else {
+        format!(" --server {issuer}")
+    };
+    let folder = match config.data_dir.to_string_lossy() {
+        folder if folder == DEFAULT_DATA_DIR || key.is_some() => String::new(),
+        folder => format!(" --data-dir {}", quoted(&folder)),
+    };
+    output.line("\nTry next, in another terminal:");
+    if key.is_some() {
+        output.line("  export AUTH_AGENT_ADMIN_KEY=<the key above>");
+    }
+    output.line(format!(
+        "  {program} client create --name 'My website' --redirect-uri http://localhost:8080/callback{found}{folder}"
+    ));
+    output.line(format!(
+        "  {program} agent create --name 'My agent' --user-email you@example.com --user-name 'Your Name' \
+         --secret-file agent.secret{found}{folder}"
+    ));
+    output.line("and once the website has sent a browser here and the waiting page is open:");
+    output.line(format!(
+        "  {program} sign-in <address of the page> --agent-id <agent id> --secret-file agent.secret \
+         --model <model>{found}"
+    ));
+}
+
+/// The server that jobs look for when nothing is set.
+const DEFAULT_ISSUER: &str = "http://127.0.0.1:3000";
+/// The folder that jobs look into when nothing is set.
+const DEFAULT_DATA_DIR: &str = "./data";

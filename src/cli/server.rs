@@ -1,0 +1,75 @@
+//! Which server a job talks to, and how.
+
+use std::time::Duration;
+
+use clap::Args;
+use url::{Host, Url};
+
+use super::Failure;
+use crate::config::{self, Config};
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// The server to talk to: named, or the one that the settings describe.
+#[derive(Debug, Args)]
+pub(crate) struct ServerChoice {
+    /// The running server, by its issuer [default: the issuer of the settings]
+    #[arg(long, value_name = "URL", value_parser = config::issuer)]
+    pub(crate) server: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) config: Config,
+}
+
+impl ServerChoice {
+    /// The server's issuer. Nothing secret ever goes anywhere else: it is https, or on loopback.
+    pub(crate) fn issuer(&self) -> Result<String, Failure> {
+        self.server
+            .clone()
+            .or_else(|| self.config.known_issuer())
+            .ok_or_else(|| {
+                Failure::usage("which server? Name it with --server, or set its --issuer")
+            })
+    }
+}
+
+/// A client for calls to that server and to no other: it follows no redirect, and asks no proxy for
+/// what is on this machine.
+pub(crate) fn http_client(issuer: &str) -> Result<reqwest::Client, Failure> {
+    let loopback = Url::parse(issuer).is_ok_and(|url| match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    });
+    let client = reqwest::Client::builder()
+        .user_agent(concat!("auth-agent/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ANSWER_WITHIN);
+    let client = if loopback { client.no_proxy() } else { client };
+    client
+        .build()
+        .map_err(|error| Failure::failed(told(&error)))
+}
+
+/// What went wrong with a call, down to its cause, without the address that it was made to.
+pub(crate) fn told(error: &reqwest::Error) -> String {
+    let mut told = if error.is_timeout() {
+        "no answer in time".to_owned()
+    } else if error.is_connect() {
+        "cannot connect".to_owned()
+    } else {
+        "the call failed".to_owned()
+    };
+    let mut cause = std::error::Error::source(error);
+    while let Some(deeper) = cause.and_then(std::error::Error::source) {
+        cause = Some(deeper);
+    }
+    if let Some(cause) = cause {
+        told.push_str(": ");
+        told.push_str(&cause.to_string());
+    }
+    told
+}
