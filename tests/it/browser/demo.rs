@@ -1,0 +1,111 @@
+//! `auth-agent demo`, as a newcomer meets it: a browser, and a second terminal.
+
+use std::process::Command;
+
+use super::driver::{Browser, Scripts};
+use crate::support::{
+    process::{PATIENCE, Process, free_port},
+    server::program,
+};
+
+#[tokio::test]
+async fn a_newcomer_sees_an_agent_sign_in() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (port, website_port) = (free_port(), free_port());
+    let mut demo = Process::start(
+        program()
+            .current_dir(folder.path())
+            .args(["demo", "--port", &port.to_string()])
+            .args(["--website-port", &website_port.to_string()]),
+    );
+    let website = demo
+        .line("the website's address", |line| {
+            let begin = line.find("http://localhost")?;
+            line[begin..].split_whitespace().next().map(str::to_owned)
+        })
+        .await;
+    assert_eq!(website, format!("http://localhost:{website_port}"));
+
+    let browser = Browser::start(Scripts::On).await;
+    browser.open(&website).await;
+    browser.sees("Sign in with Auth Agent").await;
+    browser.click("#sign-in").await;
+    let server = format!("http://127.0.0.1:{port}/authorize/");
+    let waiting = browser
+        .until("the waiting page", |url, _| url.starts_with(&server))
+        .await;
+    assert!(
+        waiting.contains("localhost"),
+        "it says where it leads:\n{waiting}"
+    );
+
+    // In a second terminal, what the demo says.
+    let line = demo
+        .line("the agent's line", |line| {
+            let is_it = line.contains(" sign-in ") && line.contains("--agent-id");
+            is_it.then(|| line.trim().to_owned())
+        })
+        .await;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let after = |flag: &str| {
+        let at = words
+            .iter()
+            .position(|word| *word == flag)
+            .expect("the line has the flag");
+        words[at + 1]
+    };
+    let (agent, model) = (after("--agent-id"), after("--model"));
+    let second = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(folder.path())
+        .output();
+    let second = second.expect("a shell is there");
+    let said = String::from_utf8_lossy(&second.stdout);
+    let errors = String::from_utf8_lossy(&second.stderr);
+    assert!(second.status.success(), "{line}\n{said}{errors}");
+
+    let shown = browser.sees("ID token").await;
+    let is_home = browser.url().await.starts_with(&website);
+    assert!(is_home, "not at the website: {}", browser.url().await);
+    for expected in [agent, model, "verified"] {
+        assert!(shown.contains(expected), "no {expected} in:\n{shown}");
+    }
+    let owner = browser.text("#owner").await;
+    assert_eq!(owner, "Ada Lovelace", "the owner is not shown:\n{shown}");
+    browser.close().await;
+
+    for event in [
+        "Created",
+        "AgentAuthenticated",
+        "CodeIssued",
+        "CodeRedeemed",
+    ] {
+        demo.line(event, |line| line.contains(event).then_some(()))
+            .await;
+    }
+    demo.signal("TERM");
+    let status = demo.end(PATIENCE).await;
+    assert!(status.success(), "{status}:\n{}", demo.output().text());
+}
+
+#[tokio::test]
+async fn the_demo_plays_by_itself() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (port, website_port) = (free_port(), free_port());
+    let mut demo = Process::start(
+        program()
+            .current_dir(folder.path())
+            .args(["demo", "--auto", "--port", &port.to_string()])
+            .args(["--website-port", &website_port.to_string()]),
+    );
+    let status = demo.end(PATIENCE).await;
+    let said = demo.output().text();
+    assert!(
+        status.success() && said.contains("CodeRedeemed"),
+        "{status}:\n{said}"
+    );
+    let left = std::fs::read_dir(folder.path())
+        .expect("it is ours")
+        .count();
+    assert_eq!(left, 0, "the demo has left something behind");
+}

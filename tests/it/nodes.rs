@@ -1,0 +1,119 @@
+//! Two servers on one PostgreSQL database: every node may be asked anything.
+
+use std::{fs, process::Command};
+
+use serde_json::json;
+
+use crate::{
+    log::history,
+    support::{
+        Api, Authorize, Backend, TestServer, Tokens,
+        process::{Process, eventually, free_port},
+    },
+};
+
+/// A second node beside a server, with the same issuer, keys and database.
+async fn beside(server: &TestServer) -> (Process, Api) {
+    let folder = server.folder().join("second");
+    fs::create_dir(&folder).expect("a folder can be made");
+    let port = free_port();
+    let mut command: Command = server.command();
+    command
+        .arg("serve")
+        .env("AUTH_AGENT_DATA_DIR", folder.join("data"))
+        .env("AUTH_AGENT_LISTEN", format!("127.0.0.1:{port}"))
+        .env("AUTH_AGENT_ISSUER", server.issuer());
+    let process = Process::start(&mut command);
+    let base = format!("http://127.0.0.1:{port}");
+    let api = Api::new(base, server.issuer(), server.admin_key().to_owned());
+    eventually("the second node", async || {
+        api.is_ready().await.then_some(())
+    })
+    .await;
+    (process, api)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_must_return_to_the_node_that_began_it() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    let agent = two.create_agent(json!({})).await;
+    for (a, b) in [(&one, &two), (&two, &one)] {
+        let asked = Authorize::new(&client);
+        let page = a.authorize(&asked).await;
+        b.authenticate(&page, &agent).await.expect(200);
+        let code = a.callback(&page).await.get("code");
+        let tokens = Tokens::of(b.redeem(&client, &code, &asked.pkce.verifier).await);
+        let next = Tokens::of(a.refresh(&client, tokens.refresh()).await);
+        let again = Tokens::of(b.refresh(&client, tokens.refresh()).await);
+        assert_eq!(next.refresh(), again.refresh());
+        assert_eq!(next.access_token, again.access_token);
+        assert!(a.is_active(&client, &next.access_token).await);
+        assert!(b.is_active(&client, &next.access_token).await);
+        b.userinfo(&next.access_token).await.expect(200);
+        // What one node has answered, every node knows.
+        a.revoke(&client, &next.access_token).await.expect(200);
+        assert!(!b.is_active(&client, &next.access_token).await);
+        b.revoke(&client, next.refresh()).await.expect(200);
+        assert!(!a.is_active(&client, next.refresh()).await);
+        a.refresh(&client, next.refresh())
+            .await
+            .refused(400, "invalid_grant");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_on_one_node_is_one_on_all_once_it_is_answered() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    for _ in 0..10 {
+        let agent = one.create_agent(json!({})).await;
+        let done = two.sign_in(&client, &agent).await;
+        one.suspend(&agent).await;
+        assert!(!two.is_active(&client, &done.tokens.access_token).await);
+        two.refresh(&client, done.tokens.refresh())
+            .await
+            .refused(400, "invalid_grant");
+        two.userinfo(&done.tokens.access_token)
+            .await
+            .refused(401, "invalid_token");
+        // Two followers read on, and the end is written once all the same.
+        let stream = format!("stream=auth_request/{}", done.page.request_id);
+        let events = eventually("the end in the log", async || {
+            let events = history(&two, &stream).await;
+            (events.last()?["type"] == "Revoked").then_some(events)
+        })
+        .await;
+        assert_eq!(
+            events
+                .iter()
+                .filter(|event| event["type"] == "Revoked")
+                .count(),
+            1
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn positions_are_dense_whichever_node_appends() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    let agent = one.create_agent(json!({})).await;
+    let sign_ins = (0..40).map(|number| {
+        let api = if number % 2 == 0 { &one } else { &two };
+        let (client, agent) = (&client, &agent);
+        async move { api.sign_in(client, agent).await }
+    });
+    futures_util::future::join_all(sign_ins).await;
+    let events = history(&two, "").await;
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event["position"], index + 1);
+    }
+    assert!(events.len() >= 40 * 4);
+}

@@ -1,0 +1,265 @@
+//! Many at once: one wins, and what was stopped stays stopped.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    log::history,
+    support::{
+        Agent, Api, Authorize, Client, Options, Reply, Tokens, on_both_databases,
+        process::{arbitrary, eventually},
+    },
+};
+
+const MANY: usize = 1_000;
+
+fn long_lived(options: &mut Options) {
+    options
+        .flag("--code-lifetime", 600)
+        .flag("--refresh-grace", 300);
+}
+
+async fn both(api: &Api) -> (Client, Agent) {
+    (
+        api.create_client(json!({})).await,
+        api.create_agent(json!({})).await,
+    )
+}
+
+fn events_of<'a>(events: &'a [Value], name: &str) -> Vec<&'a Value> {
+    events
+        .iter()
+        .filter(|event| event["type"] == name)
+        .collect()
+}
+
+/// The same call so often at once.
+async fn at_once<F: Future<Output = Reply>>(number: usize, call: impl Fn() -> F) -> Vec<Reply> {
+    join_all((0..number).map(|_| call())).await
+}
+
+fn split(replies: Vec<Reply>) -> (Vec<Reply>, Vec<Reply>) {
+    replies.into_iter().partition(|reply| reply.status == 200)
+}
+
+/// Codes that wait to be redeemed, of one agent.
+async fn codes(api: &Api, client: &Client, agent: &Agent, number: usize) -> Vec<Waiting> {
+    let mut codes = Vec::with_capacity(number);
+    for _ in 0..number {
+        let (asked, page, callback) = api.code(client, agent).await;
+        codes.push(Waiting {
+            asked,
+            cookie: page.cookie.clone(),
+            page,
+            code: callback.get("code"),
+        });
+    }
+    codes
+}
+
+struct Waiting {
+    asked: Authorize,
+    page: crate::support::WaitingPage,
+    cookie: String,
+    code: String,
+}
+
+/// At every endpoint of ours the tokens are dead.
+async fn are_dead(api: &Api, client: &Client, tokens: &Tokens) {
+    assert!(
+        !api.is_active(client, &tokens.access_token).await,
+        "the access token lives"
+    );
+    assert!(
+        !api.is_active(client, tokens.refresh()).await,
+        "the refresh token lives"
+    );
+    api.refresh(client, tokens.refresh())
+        .await
+        .refused(400, "invalid_grant");
+    api.userinfo(&tokens.access_token)
+        .await
+        .refused(401, "invalid_token");
+}
+
+on_both_databases! {
+    async fn of_a_thousand_parallel_redemptions_one_is_answered_and_in_the_end_nothing_lives(env: Env) {
+        let server = env.start(long_lived).await;
+        let api = server.api();
+        let (client, agent) = both(&api).await;
+        let (asked, page, callback) = api.code(&client, &agent).await;
+        let code = callback.get("code");
+        let call = || api.redeem(&client, &code, &asked.pkce.verifier);
+        let (good, refused) = split(at_once(MANY, call).await);
+        assert_eq!((good.len(), refused.len()), (1, MANY - 1));
+        for reply in &refused {
+            reply.refused(400, "invalid_grant");
+        }
+        // All of them had the right verifier: somebody has the code who should not.
+        let tokens = Tokens::of(good.into_iter().next().unwrap());
+        are_dead(&api, &client, &tokens).await;
+        let events = history(&api, &format!("stream=auth_request/{}", page.request_id)).await;
+        for name in ["CodeRedeemed", "CodeReplayed", "Revoked"] {
+            assert_eq!(events_of(&events, name).len(), 1, "{name}");
+        }
+    }
+
+    async fn a_thousand_parallel_refreshes_leave_one_living_successor(env: Env) {
+        let server = env.start(long_lived).await;
+        let api = server.api();
+        let (client, agent) = both(&api).await;
+        let done = api.sign_in(&client, &agent).await;
+        let call = || api.refresh(&client, done.tokens.refresh());
+        let (good, refused) = split(at_once(MANY, call).await);
+        // All that were let in: whoever was told to come again has changed nothing.
+        assert!(!good.is_empty());
+        for reply in &refused {
+            reply.refused(503, "temporarily_unavailable");
+        }
+        let all: Vec<Tokens> = good.into_iter().map(Tokens::of).collect();
+        for tokens in &all {
+            assert_eq!(tokens.refresh(), all[0].refresh());
+            assert_eq!(tokens.access_token, all[0].access_token);
+        }
+        assert!(api.is_active(&client, all[0].refresh()).await);
+        assert!(api.is_active(&client, &all[0].access_token).await);
+        let stream = format!("stream=auth_request/{}", done.page.request_id);
+        let events = history(&api, &stream).await;
+        assert_eq!(events_of(&events, "TokenRefreshed").len(), 1);
+        assert_eq!(events_of(&events, "RefreshTokenRepeated").len(), 1);
+        Tokens::of(api.refresh(&client, all[0].refresh()).await);
+    }
+
+    async fn without_a_grace_parallel_refreshes_answer_once_and_end_the_grant(env: Env) {
+        let server = env.start(|options| { options.flag("--refresh-grace", 0); }).await;
+        let api = server.api();
+        let (client, agent) = both(&api).await;
+        let done = api.sign_in(&client, &agent).await;
+        let call = || api.refresh(&client, done.tokens.refresh());
+        let (good, refused) = split(at_once(100, call).await);
+        assert!(good.len() <= 1, "{} were answered", good.len());
+        for reply in &refused {
+            reply.refused(400, "invalid_grant");
+        }
+        for reply in good {
+            are_dead(&api, &client, &Tokens::of(reply)).await;
+        }
+        are_dead(&api, &client, &done.tokens).await;
+    }
+
+    async fn of_two_agents_racing_for_one_request_one_wins_and_the_other_gets_409(env: Env) {
+        let api = env.api().await;
+        let client = api.create_client(json!({})).await;
+        let (one, other) = (api.create_agent(json!({})).await, api.create_agent(json!({})).await);
+        for _ in 0..50 {
+            let page = api.authorize(&Authorize::new(&client)).await;
+            let (first, second) =
+                tokio::join!(api.authenticate(&page, &one), api.authenticate(&page, &other));
+            let (winner, loser) = match (first.status, second.status) {
+                (200, 409) => (&one, second),
+                (409, 200) => (&other, first),
+                statuses => panic!("{statuses:?}"),
+            };
+            loser.refused(409, "request_closed");
+            let events = history(&api, &format!("stream=auth_request/{}", page.request_id)).await;
+            let signed_in = events_of(&events, "AgentAuthenticated");
+            assert_eq!(signed_in.len(), 1);
+            assert_eq!(signed_in[0]["payload"]["agent_id"], *winner.id);
+        }
+    }
+
+    async fn one_agent_that_calls_twice_at_once_signs_in_once(env: Env) {
+        let api = env.api().await;
+        let (client, agent) = both(&api).await;
+        for _ in 0..10 {
+            let page = api.authorize(&Authorize::new(&client)).await;
+            for reply in at_once(8, || api.authenticate(&page, &agent)).await {
+                reply.expect(200);
+            }
+            let events = history(&api, &format!("stream=auth_request/{}", page.request_id)).await;
+            assert_eq!(events_of(&events, "AgentAuthenticated").len(), 1);
+            assert_eq!(events_of(&events, "CodeIssued").len(), 1);
+        }
+    }
+
+    async fn whatever_a_suspension_raced_is_dead_once_it_is_answered_and_stays_dead(env: Env) {
+        let server = env.start(long_lived).await;
+        let api = server.api();
+        for by_owner in [false, true] {
+            let (client, agent) = both(&api).await;
+            let waiting = Arc::new(codes(&api, &client, &agent, 100).await);
+            // Somewhere among the redemptions, not before and not after all of them.
+            let at = 20 + usize::try_from(arbitrary() % 60).unwrap();
+            let (started, mut start) = tokio::sync::mpsc::channel::<()>(100);
+            let redemptions = (0..100).map(|number| {
+                let (api, client, waiting, started) =
+                    (api.clone(), client.clone(), Arc::clone(&waiting), started.clone());
+                tokio::spawn(async move {
+                    if number < at {
+                        started.send(()).await.unwrap();
+                    }
+                    let one = &waiting[number];
+                    api.redeem(&client, &one.code, &one.asked.pkce.verifier).await
+                })
+            });
+            let redemptions: Vec<_> = redemptions.collect();
+            for _ in 0..at {
+                start.recv().await.unwrap();
+            }
+            let (kind, id) = if by_owner { ("owners", &agent.owner_id) } else { ("agents", &agent.id) };
+            let path = |verb: &str| format!("/{kind}/{id}/{verb}");
+            api.admin(reqwest::Method::POST, &path("suspend"), None).await.expect(200);
+
+            let mut redeemed = Vec::new();
+            for (number, reply) in join_all(redemptions).await.into_iter().enumerate() {
+                let reply = reply.unwrap();
+                if reply.status == 200 {
+                    redeemed.push((number, Tokens::of(reply)));
+                } else {
+                    reply.refused(400, "invalid_grant");
+                }
+            }
+            let all_is_dead = async || {
+                for (_, tokens) in &redeemed {
+                    are_dead(&api, &client, tokens).await;
+                }
+                for (number, one) in waiting.iter().enumerate() {
+                    let reply = api.redeem(&client, &one.code, &one.asked.pkce.verifier).await;
+                    reply.refused(400, "invalid_grant");
+                    let reply = api.check_status(&one.page).await.expect(200);
+                    let done = redeemed.iter().any(|(redeemed, _)| *redeemed == number);
+                    assert_eq!(reply.str("status"), if done { "completed" } else { "denied" });
+                    assert_eq!(reply.json.get("code"), None);
+                }
+            };
+            all_is_dead().await;
+            let page = api.authorize(&Authorize::new(&client)).await;
+            api.authenticate(&page, &agent).await.refused(403, "access_denied");
+
+            api.admin(reqwest::Method::POST, &path("reinstate"), None).await.expect(200);
+            all_is_dead().await;
+            // The agent itself may go on, with a sign-in of its own.
+            api.authenticate(&page, &agent).await.expect(200);
+            assert!(!api.callback(&page).await.get("code").is_empty());
+            assert!(waiting.iter().all(|one| !one.cookie.is_empty()));
+
+            // The follower then writes the end of each sign-in, once, and not of the new one.
+            let reason = if by_owner { "owner_suspended" } else { "agent_suspended" };
+            let ends = eventually("every sign-in's end", async || {
+                let events = history(&api, &format!("agent_id={}&type=Revoked", agent.id)).await;
+                (events.len() >= 100).then_some(events)
+            })
+            .await;
+            assert_eq!(ends.len(), 100);
+            for one in waiting.iter() {
+                let stream = format!("auth_request/{}", one.page.request_id);
+                let its: Vec<_> = ends.iter().filter(|end| end["stream"] == *stream).collect();
+                assert_eq!(its.len(), 1);
+                let by_replay = its[0]["payload"]["reason"] == "code_replayed";
+                assert!(by_replay || its[0]["payload"]["reason"] == reason, "{}", its[0]);
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What the tests stand on: servers, a database, a client of the wire contract.
+
+pub(crate) mod api;
+pub(crate) mod env;
+pub(crate) mod pkce;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod reply;
+pub(crate) mod server;
+pub(crate) mod sse;
+pub(crate) mod watchdog;
+
+pub(crate) use api::{Agent, Api, Authorize, Client, SignIn, Tokens, WaitingPage};
+pub(crate) use env::{Env, on_both_databases};
+pub(crate) use reply::Reply;
+pub(crate) use server::{Backend, Options, TestServer};

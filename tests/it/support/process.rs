@@ -1,0 +1,234 @@
+//! Child processes whose output is kept, and free ports for them.
+
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, Hasher, RandomState},
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::watchdog::{self, Ending};
+
+/// Long enough for the slowest machine: reached only when something hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How often something is looked at again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock that a panic elsewhere does not spoil.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 64 arbitrary bits, so that names, ports and keys of two runs differ.
+pub(crate) fn arbitrary() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// An arbitrary text of 64 characters of `[0-9a-f]`.
+pub(crate) fn arbitrary_text() -> String {
+    (0..4).map(|_| format!("{:016x}", arbitrary())).collect()
+}
+
+/// A TCP port of 127.0.0.1 that nobody listens on, never given out twice. From below the range that
+/// the system takes for outgoing connections, which could otherwise occupy it before its server does.
+pub(crate) fn free_port() -> u16 {
+    static GIVEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
+    let mut given = locked(&GIVEN);
+    let given = given.get_or_insert_default();
+    for _ in 0..10_000 {
+        let port = 10_500 + u16::try_from(arbitrary() % 22_000).expect("fits");
+        if !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            given.insert(port);
+            return port;
+        }
+    }
+    panic!("no TCP port is free");
+}
+
+/// Asks again and again until there is an answer.
+///
+/// # Panics
+///
+/// When there is none within [`PATIENCE`].
+pub(crate) async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Option<T>>,
+{
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// What a process has printed so far, both streams, in the order of the lines.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Output(Arc<Mutex<String>>);
+
+impl Output {
+    /// Everything so far.
+    pub(crate) fn text(&self) -> String {
+        locked(&self.0).clone()
+    }
+
+    fn follow(&self, stream: impl Read + Send + 'static) {
+        let Self(text) = self.clone();
+        std::thread::spawn(move || {
+            let mut lines = BufReader::new(stream);
+            let mut line = Vec::new();
+            while lines
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
+                locked(&text).push_str(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        });
+    }
+}
+
+/// A running child process; killed when dropped, and by the watchdog when the tests die.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    name: String,
+    output: Output,
+    ending: Ending,
+}
+
+impl Process {
+    /// Starts a process without standard input.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::start_with(command, Output::default(), Ending::Kill)
+    }
+
+    /// The same, adding its output to what an earlier process printed.
+    pub(crate) fn start_with(command: &mut Command, output: Output, ending: Ending) -> Self {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        watchdog::watch(child.id(), ending);
+        output.follow(child.stdout.take().expect("its output is a pipe"));
+        output.follow(child.stderr.take().expect("its errors are a pipe"));
+        Self {
+            child,
+            name,
+            output,
+            ending,
+        }
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn output(&self) -> Output {
+        self.output.clone()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits for a line of the output that `pick` recognises.
+    ///
+    /// # Panics
+    ///
+    /// When the process ends first, or never prints it.
+    pub(crate) async fn line<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            let ended = self.ended();
+            let output = self.output.text();
+            // A line still without its end is not looked at: half an address is no address.
+            let whole = output.rfind('\n').map_or("", |end| &output[..end]);
+            if let Some(found) = whole.lines().find_map(&pick) {
+                return found;
+            }
+            let name = &self.name;
+            assert!(
+                ended.is_none(),
+                "{name} ended ({ended:?}) before {what}:\n{output}"
+            );
+            assert!(
+                start.elapsed() < PATIENCE,
+                "{name} never printed {what}:\n{output}"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let status = Command::new("sh")
+            .args([
+                "-c",
+                "kill -s \"$1\" \"$2\"",
+                "sh",
+                signal,
+                &self.child.id().to_string(),
+            ])
+            .status()
+            .expect("a shell is there");
+        assert!(status.success(), "{} cannot be sent SIG{signal}", self.name);
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// When it has not ended within `limit`.
+    pub(crate) async fn end(&mut self, limit: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.ended() {
+                watchdog::forget(self.child.id());
+                return status;
+            }
+            let output = || self.output.text();
+            assert!(
+                start.elapsed() < limit,
+                "{} does not end:\n{}",
+                self.name,
+                output()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        watchdog::forget(self.child.id());
+        // Once it has been waited for, its number may be a stranger's.
+        if matches!(self.ending, Ending::Family) && self.ended().is_none() {
+            watchdog::end_family(self.child.id());
+        }
+        // An error means that it had ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        match self.ending {
+            Ending::Kill | Ending::Family => self.kill(),
+            // It lives as long as the tests, unless it ended by itself.
+            Ending::Database => {
+                if self.ended().is_some() {
+                    watchdog::forget(self.child.id());
+                }
+            }
+        }
+    }
+}
