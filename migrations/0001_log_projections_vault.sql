@@ -13,11 +13,14 @@ create table events (
     unique (stream, version)
 );
 
--- Unique claims, decided in the transaction of the append that makes them.
+-- Unique claims, decided in the transaction of the append that makes them. Those of a request go
+-- with what else the vault kept for it.
 create table claims (
     key text not null primary key,
-    value text not null
+    value text not null,
+    expires_at bigint
 );
+create index claims_by_end on claims (expires_at) where expires_at is not null;
 
 -- Inline projections: written in the transaction of the append. `state` is the fold of the stream
 -- at `version`; `position` is that of the stream's first event, which is the order of lists.
@@ -41,7 +44,6 @@ create table agents (
     owner_id text not null,
     state text not null
 );
-create index agents_by_owner on agents (owner_id);
 
 create table clients (
     id text not null primary key,
@@ -57,12 +59,15 @@ create table owners (
     state text not null
 );
 
--- How far each projection has come: `inline`, and one for each follower.
+-- How far each inline projection and each follower has come. A writer moves those that it knows: a
+-- program that projects more finds out what it has missed.
 create table checkpoints (
     name text not null primary key,
     position bigint not null
 );
-insert into checkpoints (name, position) values ('inline', 0), ('statistics', 0), ('revocations', 0);
+insert into checkpoints (name, position) values
+    ('requests', 0), ('agents', 0), ('clients', 0), ('owners', 0),
+    ('statistics', 0), ('revocations', 0);
 
 -- Asynchronous projection: counters.
 create table statistics (
@@ -106,6 +111,7 @@ create table request_details (
     parameters_mac text not null,
     expires_at bigint not null
 );
+create index request_details_by_end on request_details (expires_at);
 
 create table address_keys (
     scope text not null primary key,

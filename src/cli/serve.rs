@@ -47,7 +47,8 @@ pub(crate) async fn run(args: Serve, output: Output) -> Result<(), Failure> {
     let stop = server.stop_token();
     let mut running = std::pin::pin!(server.wait());
     tokio::select! {
-        () = &mut running => return Ok(()),
+        // Nobody asked for it: the server has said why.
+        () = &mut running => return Err(Failure::failed("the server cannot go on: see its log")),
         () = signals.next() => {}
     }
     tracing::info!("stopping: ending streams, finishing requests in flight");

@@ -10,6 +10,7 @@ use std::{
 };
 
 use dashmap::DashMap;
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -23,7 +24,7 @@ use crate::{
     domain::TokenAlgorithm,
     edge::{self, Clock},
     push::Doorbells,
-    store::{KeyMaterial, NewKeys, Opened, Store, StoreError, StoreGuard},
+    store::{KeyMaterial, NewKeys, Opened, Store, StoreError, StoreGuard, sqlite_file},
 };
 
 /// Descriptors left for everything that is not a waiting page's stream.
@@ -84,15 +85,39 @@ pub(super) struct Started {
     pub(super) first_admin_key: Option<Secret>,
 }
 
-/// Opens or makes everything. `issuer` is final; `keep_admin_key` writes a first admin key to a
-/// file, for those who cannot be shown it.
-pub(super) async fn start(
-    config: &Config,
-    issuer: String,
-    stop: CancellationToken,
-    keep_admin_key: bool,
-) -> Result<Started, StartError> {
+/// A database that is locked and fits its master key. Nothing has been made in it yet.
+pub(super) struct Ready {
+    opened: Opened,
+    url: String,
+    master_key: MasterKey,
+    notices: Vec<String>,
+}
+
+/// Takes the lock of the database and checks that the master key fits, before anything is touched.
+pub(super) async fn open(config: &Config) -> Result<Ready, StartError> {
     let mut notices = Vec::new();
+    let url = config.database_url();
+    // A database elsewhere is looked at first: with a wrong key not even a folder is made.
+    let inside = sqlite_file(&url).is_some_and(|file| file.starts_with(&config.data_dir));
+    if inside {
+        make_data_dir(config, &mut notices)?;
+    }
+    let opened = Opened::open(&url).await?;
+    let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
+    if !inside && fingerprint.is_none() {
+        make_data_dir(config, &mut notices)?;
+    }
+    let master_key = master_key(config, &url, fingerprint.is_none(), &mut notices)?;
+    fits(fingerprint.as_deref(), &master_key)?;
+    Ok(Ready {
+        opened,
+        url,
+        master_key,
+        notices,
+    })
+}
+
+fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Result<(), StartError> {
     let data_dir = &config.data_dir;
     if !data_dir.exists() {
         fs::DirBuilder::new()
@@ -101,12 +126,25 @@ pub(super) async fn start(
             .map_err(|error| StartError::File(data_dir.clone(), error))?;
         notices.push(format!("made the data folder {}", data_dir.display()));
     }
-    let url = config.database_url();
-    let mut opened = Opened::open(&url).await?;
-    let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
-    let master_key = master_key(config, &url, fingerprint.is_none(), &mut notices)?;
-    fits(fingerprint.as_deref(), &master_key)?;
+    Ok(())
+}
 
+/// Makes what is missing and starts everything. `issuer` is final; `keep_admin_key` writes a first
+/// admin key to a file, for those who cannot be shown it.
+pub(super) async fn start(
+    ready: Ready,
+    config: &Config,
+    issuer: String,
+    stop: CancellationToken,
+    keep_admin_key: bool,
+) -> Result<Started, StartError> {
+    let Ready {
+        mut opened,
+        url,
+        master_key,
+        mut notices,
+    } = ready;
+    let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
     opened.migrate().await?;
     let doorbells = Arc::new(Doorbells::new(streams()));
     let (store, guard) = opened.start(Arc::clone(&doorbells) as _).await?;
@@ -140,16 +178,20 @@ pub(super) async fn start(
             let mac = hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]);
             (FIRST_ADMIN_KEY.to_owned(), mac)
         });
-        match store
-            .install_keys(new_keys(&master_key, admin).await?)
-            .await
-        {
+        let keys = new_keys(&master_key, admin, store.now().await?).await?;
+        match store.install_keys(keys).await {
             Ok(()) => {
                 notices.push("made signing keys (RS256, ES256, EdDSA) and a derivation key".into());
                 first_admin_key = admin_key;
             }
             // Another node was first: its keys are the ones, if they are under the same master key.
             Err(StoreError::Claimed { .. }) => {
+                if keep_admin_key && admin_key.is_some() {
+                    // That key opens nothing.
+                    let path = config.admin_key_file();
+                    fs::remove_file(&path).map_err(|e| StartError::File(path.clone(), e))?;
+                    notices.pop();
+                }
                 let theirs = store.master_key_fingerprint().await?;
                 fits(theirs.as_deref(), &master_key)?;
             }
@@ -253,16 +295,23 @@ fn master_key(
     }
 }
 
-/// Writes a secret for its owner's eyes only.
+/// Writes a secret for its owner's eyes only, whole or not at all, and durably: a database whose
+/// keys it seals may be committed the next moment.
 fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&unfinished)?;
     writeln!(file, "{secret}")?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
+        _ => fs::File::open(".")?.sync_all(),
+    }
 }
 
 fn context(kind: &str, id: &str) -> String {
@@ -272,6 +321,7 @@ fn context(kind: &str, id: &str) -> String {
 async fn new_keys(
     master_key: &MasterKey,
     admin: Option<(String, String)>,
+    now: Timestamp,
 ) -> Result<NewKeys, StartError> {
     let failed = |error: String| StartError::Keys(error);
     let mut signing = Vec::new();
@@ -311,7 +361,7 @@ async fn new_keys(
             sealed,
         },
         admin,
-        now: Clock.now(),
+        now,
     })
 }
 

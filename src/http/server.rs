@@ -26,6 +26,8 @@ use crate::{
 
 /// How long requests in flight may take once the server is to stop.
 const GRACE: Duration = Duration::from_secs(8);
+/// How long to wait before a failing database is read again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often what the vault need not keep is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long daily address keys are kept, as long as the events whose hashes they made.
@@ -51,6 +53,8 @@ impl Server {
     ///
     /// [`StartError`], one clear line.
     pub async fn start(config: &Config, keep_admin_key: bool) -> Result<Self, StartError> {
+        // The lock comes first: a second server on one database hears that, whatever its port.
+        let ready = bootstrap::open(config).await?;
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -60,7 +64,7 @@ impl Server {
             .unwrap_or_else(|| format!("http://{address}"));
         let stop = CancellationToken::new();
         let started =
-            bootstrap::start(config, issuer.clone(), stop.clone(), keep_admin_key).await?;
+            bootstrap::start(ready, config, issuer.clone(), stop.clone(), keep_admin_key).await?;
         let Started {
             app,
             guard,
@@ -71,6 +75,8 @@ impl Server {
         let doorbells = Arc::clone(&app.doorbells);
 
         let mut tasks = JoinSet::new();
+        // From here on, before anybody can subscribe.
+        let others = hear_others(Arc::clone(&store), doorbells, stop.clone());
         // Small answers, each waited for: none may wait for the next to fill a packet.
         let listener = listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
@@ -88,7 +94,8 @@ impl Server {
             }
         });
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
-        tasks.spawn(hear_others(Arc::clone(&store), doorbells, stop.clone()));
+        tasks.spawn(others);
+        tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&store), stop.clone()));
         Ok(Self {
             address,
@@ -135,7 +142,13 @@ impl Server {
             let mut after = *head.borrow_and_update();
             loop {
                 let filter = AuditFilter { after, limit: 100, ..AuditFilter::default() };
-                for event in store.audit(&filter).await.unwrap_or_default() {
+                let Ok(events) = store.audit(&filter).await else {
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(PAUSE) => continue,
+                    }
+                };
+                for event in events {
                     let Ok(event) = serde_json::from_str::<Value>(event.get()) else { continue };
                     after = event["position"].as_u64().unwrap_or(after);
                     yield event;
@@ -186,6 +199,20 @@ impl Server {
     }
 }
 
+/// A server whose writer has ended can do nothing any more: it stops, and whoever started it starts
+/// it again.
+async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
+    let mut head = store.head();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = head.changed() => if changed.is_err() { break },
+        }
+    }
+    tracing::error!("the writer has ended: stopping");
+    stop.cancel();
+}
+
 async fn sweep(store: Arc<Store>, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -224,7 +251,9 @@ impl LocalApi {
             .issuer
             .clone()
             .unwrap_or_else(|| format!("http://{}", config.listen));
-        let started = bootstrap::start(config, issuer, CancellationToken::new(), true).await?;
+        let ready = bootstrap::open(config).await?;
+        let stop = CancellationToken::new();
+        let started = bootstrap::start(ready, config, issuer, stop, true).await?;
         let app: App = started.app;
         Ok(Self {
             base_path: app.base_path.clone(),

@@ -98,15 +98,23 @@ impl Doorbells {
     }
 }
 
+impl Doorbells {
+    fn ring(&self, stream: &StreamId) {
+        if let StreamId::AuthRequest(request) = stream
+            && let Some(bell) = self.waiting.get(request)
+        {
+            bell.send_replace(());
+        }
+    }
+}
+
 impl CommitListener for Doorbells {
     fn committed(&self, events: &[Committed]) {
-        for event in events {
-            if let StreamId::AuthRequest(request) = &event.stream
-                && let Some(bell) = self.waiting.get(request)
-            {
-                bell.send_replace(());
-            }
-        }
+        events.iter().for_each(|event| self.ring(&event.stream));
+    }
+
+    fn appended_elsewhere(&self, streams: &[StreamId]) {
+        streams.iter().for_each(|stream| self.ring(stream));
     }
 }
 

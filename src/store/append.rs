@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 use sha2_hex::leaf_hash;
 
 use super::{StoreError, projection::Projected};
@@ -42,10 +42,29 @@ pub(crate) enum VaultTable {
 /// Removal from the vault, in the same transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sweep {
-    /// Details of requests that ended before that moment.
-    Details(Timestamp),
+    /// What is kept for requests that ended before that moment: details and claims.
+    Requests(Timestamp),
     /// Daily address keys made before that moment.
     AddressKeys(Timestamp),
+}
+
+/// A key that one command alone may hold.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) key: String,
+    /// Noted for whoever comes second.
+    pub(crate) value: String,
+    /// When the claim has served its purpose; `None`: never.
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Claim {
+    pub(crate) fn row(&self) -> Value {
+        json!({
+            "key": self.key, "value": self.value,
+            "expires_at": self.expires_at.map(Timestamp::as_microsecond),
+        })
+    }
 }
 
 /// A follower's step: its checkpoint and what it counted on the way.
@@ -66,8 +85,7 @@ pub(crate) struct Append {
     pub(crate) before: Vec<(StreamId, Option<Projected>)>,
     pub(crate) events: Vec<NewEvent>,
     pub(crate) metadata: Option<Arc<RawValue>>,
-    /// Unique claims, with what is noted for whoever comes second.
-    pub(crate) claims: Vec<(String, String)>,
+    pub(crate) claims: Vec<Claim>,
     pub(crate) vault: Vec<(VaultTable, Value)>,
     /// Requests whose details end with this.
     pub(crate) forget: Vec<String>,

@@ -1,11 +1,12 @@
 //! Reading the log: one stream, onwards from a position, or filtered for an auditor.
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::Row;
 
 use super::{Store, StoreError, append::Committed, as_i64, as_u64, head, on, sql};
-use crate::domain::{Envelope, StreamId, decode};
+use crate::domain::{Envelope, EventId, RequestId, StreamId, decode};
 
 /// Which events an auditor asks for; each filter narrows.
 #[derive(Debug, Clone, Default)]
@@ -59,25 +60,80 @@ impl Store {
             .collect()
     }
 
-    /// Every event of one stream.
+    /// Whether a refresh token of the request was derived from an event that `matches`: the long
+    /// memory behind the two generations that the projection keeps.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn stream(&self, stream: &StreamId) -> Result<Vec<Envelope>, StoreError> {
-        let bodies: Vec<String> = on!(Pool, &self.pool, sql::STREAM, |c, sql| {
+    pub async fn history_contains(
+        &self,
+        request: &RequestId,
+        matches: impl Fn(&EventId) -> bool,
+    ) -> Result<bool, StoreError> {
+        const PAGE: i64 = 500;
+        /// All that is asked of an envelope here.
+        #[derive(Deserialize)]
+        struct Named {
+            id: EventId,
+        }
+        let stream = StreamId::AuthRequest(*request).to_string();
+        let mut after: i64 = 0;
+        loop {
+            let mut read = 0;
+            on!(Pool, &self.pool, sql::ISSUING_EVENTS, |c, sql| {
+                let rows = sqlx::query(sql)
+                    .bind(&stream)
+                    .bind(after)
+                    .bind(PAGE)
+                    .fetch_all(c)
+                    .await?;
+                for row in rows {
+                    let body: String = row.try_get("body")?;
+                    if matches(&serde_json::from_str::<Named>(&body)?.id) {
+                        return Ok(true);
+                    }
+                    after = row.try_get("version")?;
+                    read += 1;
+                }
+            });
+            if read < PAGE {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The streams that have grown after a position, at most `limit` events further, and the last
+    /// position read; `None` when there is nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub(crate) async fn streams_after(
+        &self,
+        position: u64,
+        limit: u32,
+    ) -> Result<Option<(u64, Vec<StreamId>)>, StoreError> {
+        let rows: Vec<(i64, String)> = on!(Pool, &self.pool, sql::STREAMS_AFTER, |c, sql| {
             let rows = sqlx::query(sql)
-                .bind(stream.to_string())
+                .bind(as_i64(position))
+                .bind(i64::from(limit))
                 .fetch_all(c)
                 .await?;
             rows.iter()
-                .map(|row| row.try_get("body"))
-                .collect::<Result<_, _>>()?
+                .map(|row| Ok((row.try_get("position")?, row.try_get("stream")?)))
+                .collect::<Result<_, StoreError>>()?
         });
-        bodies
+        let Some((last, _)) = rows.last() else {
+            return Ok(None);
+        };
+        let last = as_u64(*last);
+        // A kind of stream that a newer program writes has no subscribers here.
+        let streams = rows
             .iter()
-            .map(|body| Ok(serde_json::from_str(body)?))
-            .collect()
+            .filter_map(|(_, stream)| StreamId::parse(stream))
+            .collect();
+        Ok(Some((last, streams)))
     }
 
     /// The events after a position, at most `limit`, decoded.

@@ -7,13 +7,15 @@ use serde_json::json;
 use sqlx::Row;
 
 use super::{
-    StoreError,
+    StoreError, as_u64,
+    batch::{bodies_between, set_projected},
     database::{Writable, on},
     projection::{Projected, Rows, Table, row_id},
-    sql,
-    writer::{as_i64, as_u64, set_checkpoint},
 };
 use crate::domain::{Envelope, Fact, Recorded, decode};
+
+/// Events applied in one transaction.
+const PAGE: u64 = 1_000;
 
 /// A projection's row as stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,57 +53,51 @@ pub(crate) async fn stored_rows(
     })
 }
 
-/// Applies the events in `(from, to]` to the inline projections, inside the caller's transaction.
-pub(crate) async fn catch_up(
+/// Applies the next events in `(from, head]` to the inline projections, inside the caller's
+/// transaction: not more than a page of them, so that a transaction stays short.
+pub(crate) async fn page(
     connection: &mut Writable,
     from: u64,
-    to: u64,
+    head: u64,
 ) -> Result<(), StoreError> {
-    let bodies: Vec<String> = on!(Writable, &mut *connection, sql::EVENTS_BETWEEN, |c, sql| {
-        let rows = sqlx::query(sql)
-            .bind(as_i64(from))
-            .bind(as_i64(to))
-            .fetch_all(c)
-            .await?;
-        rows.iter()
-            .map(|row| row.try_get("body"))
-            .collect::<Result<_, _>>()?
-    });
-    let mut streams: BTreeMap<(Table, String), Vec<Recorded<Fact>>> = BTreeMap::new();
-    for body in &bodies {
-        let envelope: Envelope = serde_json::from_str(body)?;
+    let to = head.min(from + PAGE);
+    let mut streams: BTreeMap<Table, BTreeMap<String, Vec<Recorded<Fact>>>> = BTreeMap::new();
+    for body in bodies_between(connection, from, to).await? {
+        let envelope: Envelope = serde_json::from_str(&body)?;
         let (stream, recorded) = decode(&envelope)?;
         if let Some(table) = Table::of(&stream) {
             let id = row_id(&envelope.stream).to_owned();
-            streams.entry((table, id)).or_default().push(recorded);
+            let events = streams.entry(table).or_default().entry(id).or_default();
+            events.push(recorded);
         }
     }
     let mut rows = Rows::default();
-    for ((table, id), events) in streams {
-        let stored = stored_rows(connection, table, &[id.as_str()])
-            .await?
-            .remove(&id);
-        let (mut version, mut first) = (0, 0);
-        let mut state: Option<Projected> = None;
-        if let Some(stored) = stored {
-            (version, first) = (stored.version, stored.position);
-            state = Some(table.read(&stored.state)?);
-        }
-        for event in events.iter().filter(|event| event.version > version) {
-            state = Some(Projected::apply(state, event)?);
-            if first == 0 {
-                first = event.position;
+    for (table, streams) in streams {
+        let ids: Vec<&str> = streams.keys().map(String::as_str).collect();
+        let mut stored = stored_rows(connection, table, &ids).await?;
+        for (id, events) in streams {
+            let (mut version, mut first, mut state) = match stored.remove(&id) {
+                Some(row) => (row.version, row.position, Some(table.read(&row.state)?)),
+                None => (0, 0, None),
+            };
+            // What is projected already is not projected twice.
+            for event in events.iter().filter(|event| event.version > version) {
+                state = Some(Projected::apply(state, event)?);
+                if first == 0 {
+                    first = event.position;
+                }
             }
-        }
-        let last = events
-            .last()
-            .map_or(version, |event| event.version.max(version));
-        if let Some(state) = state {
-            rows.push(table, state.row(&id, last, first)?);
+            version = events
+                .iter()
+                .map(|event| event.version)
+                .fold(version, u64::max);
+            if let Some(state) = state {
+                rows.push(table, state.row(&id, version, first)?);
+            }
         }
     }
     for (text, rows) in rows.statements() {
         connection.run(text, Some(&rows)).await?;
     }
-    set_checkpoint(connection, "inline", to).await
+    set_projected(connection, to).await
 }

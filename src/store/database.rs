@@ -3,7 +3,7 @@
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgPool, SqlitePool,
+    Connection, PgPool, Row, SqlitePool,
     migrate::{MigrateError, Migrator},
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgConnection},
@@ -21,6 +21,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 const SQLITE_READERS: u32 = 4;
 /// Readers of one node on PostgreSQL.
 const POSTGRES_READERS: u32 = 16;
+
+/// A disk may stall for a while under a heavy load.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any timeout that the database itself enforces on the writer's connection.
+const POSTGRES_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs one body of code on whichever database it is: `$c` is the connection or pool, `$sql` the
 /// statement's text for it.
@@ -66,12 +71,15 @@ pub(crate) enum Target {
 pub struct InvalidDatabaseUrl(String);
 
 /// The file of a `sqlite:` URL.
+///
+/// `None` for every other URL, and for a database that lives in memory: it would be gone with the
+/// process, and each of its connections would have another one.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("sqlite:")?;
     let path = rest.strip_prefix("//").unwrap_or(rest);
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    (!path.is_empty()).then(|| PathBuf::from(path))
+    (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path))
 }
 
 impl Target {
@@ -110,11 +118,21 @@ impl Target {
                     ("lock_timeout", "2s"),
                     ("statement_timeout", "2s"),
                     ("idle_in_transaction_session_timeout", "2s"),
+                    // The database's own end: it lets go of a node that has gone silent.
+                    ("tcp_user_timeout", "5s"),
                 ]);
                 PgConnection::connect_with(&options)
                     .await
                     .map(Writable::Postgres)
             }
+        }
+    }
+
+    /// How long the writer waits for an answer before it takes the database for gone.
+    pub(crate) const fn patience(&self) -> Duration {
+        match self {
+            Self::Sqlite(_) => SQLITE_PATIENCE,
+            Self::Postgres(_) => POSTGRES_PATIENCE,
         }
     }
 
@@ -155,6 +173,14 @@ impl Pool {
 }
 
 impl Writable {
+    /// [`Target::patience`] of the database it is connected to.
+    pub(crate) const fn patience(&self) -> Duration {
+        match self {
+            Self::Sqlite(_) => SQLITE_PATIENCE,
+            Self::Postgres(_) => POSTGRES_PATIENCE,
+        }
+    }
+
     /// Runs a statement with at most one parameter, a JSON array; yields the number of rows.
     pub(crate) async fn run(
         &mut self,
@@ -188,6 +214,27 @@ impl Writable {
         };
         if let Err(error) = closed {
             tracing::warn!(%error, "a database connection did not close well");
+        }
+    }
+
+    /// Refuses tables that a newer program made: this one would misread them.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NewerDatabase`]. Nothing is changed.
+    pub(crate) async fn is_not_newer(&mut self) -> Result<(), StoreError> {
+        let applied: Vec<i64> = on!(Writable, self, sql::MIGRATIONS, |c, sql| {
+            let rows = sqlx::query(sql).fetch_all(c).await?;
+            rows.iter()
+                .map(|row| row.try_get("version"))
+                .collect::<Result<_, sqlx::Error>>()?
+        });
+        let unknown = applied
+            .into_iter()
+            .find(|version| !MIGRATIONS.version_exists(*version));
+        match unknown {
+            Some(version) => Err(StoreError::NewerDatabase { version }),
+            None => Ok(()),
         }
     }
 

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// The database does not answer or cannot commit.
     #[error("the database is not available: {0}")]
     Unavailable(#[from] sqlx::Error),
+    /// The answer to a commit was lost, and it could not be found out in time whether it took place.
+    #[error("it is not known whether the database committed")]
+    Uncertain,
     /// The writer has stopped: the process is shutting down.
     #[error("the server is shutting down")]
     Stopped,
@@ -54,6 +57,47 @@ pub enum StoreError {
     /// The URL names no database of ours.
     #[error(transparent)]
     Url(#[from] super::InvalidDatabaseUrl),
+}
+
+impl StoreError {
+    /// The same failure for another caller.
+    pub(crate) fn again(&self) -> Self {
+        Self::Unavailable(sqlx::Error::Protocol(self.to_string()))
+    }
+
+    /// Whether the data of one command was at fault, so that others may fare better alone.
+    pub(crate) fn is_of_one_command(&self) -> bool {
+        /// SQLite's primary codes: an error in a statement (also malformed JSON), too big, a
+        /// constraint, a mismatch.
+        const SQLITE: [u32; 4] = [1, 18, 19, 20];
+        /// PostgreSQL's classes: data exception, integrity constraint violation.
+        const POSTGRES: [&str; 2] = ["22", "23"];
+        match self {
+            Self::Unavailable(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                    Some(_) => POSTGRES.iter().any(|class| code.starts_with(class)),
+                    None => code
+                        .parse()
+                        .is_ok_and(|code: u32| SQLITE.contains(&(code & 0xff))),
+                }
+            }
+            Self::Unavailable(_) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether the connection itself is of no more use.
+    pub(crate) fn is_of_the_connection(&self) -> bool {
+        match self {
+            // Only a statement was refused; PostgreSQL says so too when it ends the session (57P…).
+            Self::Unavailable(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P"))
+            }
+            Self::Unavailable(_) => true,
+            _ => false,
+        }
+    }
 }
 
 impl From<serde_json::Error> for StoreError {

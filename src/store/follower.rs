@@ -1,7 +1,7 @@
 //! Followers: they read on behind the head of the log, each from its own checkpoint, and do what
 //! need not be done before an answer. An event may be seen twice, never missed.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +24,7 @@ const LISTENING_PACE: Duration = Duration::from_secs(1);
 
 /// What a follower does with the events it reads.
 #[derive(Debug, Clone, Copy)]
-enum Follower {
+pub(crate) enum Follower {
     /// Counts sign-ins.
     Statistics,
     /// Writes the `Revoked` of each grant that a suspension cut off.
@@ -32,7 +32,8 @@ enum Follower {
 }
 
 impl Follower {
-    const fn name(self) -> &'static str {
+    /// The name of its checkpoint.
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Statistics => "statistics",
             Self::Revocations => "revocations",
@@ -50,28 +51,35 @@ pub async fn follow(store: Arc<Store>, stop: CancellationToken) {
 
 /// Rings for what other nodes append, at a slow pace; what this node appends rings at once. It ends
 /// at once where no other node can be.
-pub async fn hear_others(
+///
+/// It hears from where the log ends when this is called, so that whoever subscribes after that
+/// misses nothing.
+pub fn hear_others(
     store: Arc<Store>,
     listener: Arc<dyn CommitListener>,
     stop: CancellationToken,
-) {
-    if !store.is_shared() {
-        return;
-    }
+) -> impl Future<Output = ()> + Send {
     let mut heard = *store.head().borrow();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LISTENING_PACE) => {}
-        }
-        match store.events_after(heard, PAGE).await {
-            Ok(events) => {
-                if let Some(last) = events.last() {
-                    heard = last.recorded.position;
-                    listener.committed(&events);
+    async move {
+        while store.is_shared() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LISTENING_PACE) => {}
+            }
+            // Page after page at once: however much is appended, nobody falls behind.
+            loop {
+                match store.streams_after(heard, PAGE).await {
+                    Ok(Some((last, streams))) => {
+                        heard = last;
+                        listener.appended_elsewhere(&streams);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "what other nodes appended could not be read");
+                        break;
+                    }
                 }
             }
-            Err(error) => tracing::warn!(%error, "what other nodes appended could not be read"),
         }
     }
 }
@@ -110,7 +118,10 @@ async fn read_on(
         let to = last.recorded.position;
         let statistic = match follower {
             Follower::Statistics => {
-                let sign_ins = events.iter().filter(|event| is_sign_in(event)).count();
+                let sign_ins = events
+                    .iter()
+                    .filter(|e| is_sign_in(&e.recorded.fact))
+                    .count();
                 Some(("sign_ins", i64::try_from(sign_ins).unwrap_or(i64::MAX)))
             }
             Follower::Revocations => {
@@ -138,11 +149,9 @@ async fn read_on(
     Ok(())
 }
 
-fn is_sign_in(event: &Committed) -> bool {
-    matches!(
-        event.recorded.fact,
-        Fact::Request(RequestFact::AgentAuthenticated(_))
-    )
+/// What the statistics count.
+pub(crate) const fn is_sign_in(fact: &Fact) -> bool {
+    matches!(fact, Fact::Request(RequestFact::AgentAuthenticated(_)))
 }
 
 async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 //! go even when the process is killed.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -30,7 +30,13 @@ fn private(path: &Path) -> io::Result<File> {
 impl FileLock {
     pub(crate) fn take(database: &Path) -> Result<Self, StoreError> {
         let name = database.display().to_string();
-        let path = format!("{name}.lock");
+        // By whatever name a file is reached, it has one lock.
+        let file = match fs::canonicalize(database) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => database.to_owned(),
+            Err(error) => return Err(StoreError::Lock(name, error)),
+        };
+        let path = format!("{}.lock", file.display());
         let failed = |error| StoreError::Lock(path.clone(), error);
         let file = private(Path::new(&path)).map_err(failed)?;
         match file.try_lock() {

@@ -9,6 +9,7 @@
 
 mod append;
 mod audit;
+mod batch;
 mod catch_up;
 mod database;
 mod error;
@@ -35,7 +36,7 @@ pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use lists::{Listed, Page, Statistics};
-pub use register::{NewAgent, NewClient, NewCredential, NewOwner, NewRequest};
+pub use register::{AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest};
 pub use situation::{RequestDetails, Situation};
 pub use vault::{Credential, KeyMaterial, NewDetails, NewKeys, Person};
 pub use writer::CommitListener;
@@ -43,7 +44,7 @@ pub use writer::CommitListener;
 use append::Append;
 use database::{Pool, Target, Writable, on};
 use lock::FileLock;
-use writer::{Writer, WriterHandle, as_i64, as_u64};
+use writer::{Writer, WriterHandle};
 
 use crate::edge::Clock;
 
@@ -149,7 +150,7 @@ impl Opened {
         let pool = self.target.pool();
         let position = head(&pool).await?;
         let (head_sender, head) = watch::channel(position);
-        // The long-patience connection has served its purpose.
+        // The connection without a writer's limits has served its purpose.
         self.connection.close().await;
         let connection = self.target.writable().await?;
         let (writer, handle) = Writer::new(self.target, connection, head_sender, listener, clock);
@@ -221,6 +222,16 @@ impl Store {
     pub fn head(&self) -> watch::Receiver<u64> {
         self.head.clone()
     }
+}
+
+/// Positions and versions never exceed what the databases' integers hold.
+fn as_i64(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Positions and versions are never negative.
+fn as_u64(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
 }
 
 fn timestamp(micros: i64) -> Result<Timestamp, StoreError> {

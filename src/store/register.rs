@@ -3,7 +3,11 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Append, NewDetails, Store, StoreError, append::VaultTable, projection::Projected};
+use super::{
+    Append, NewDetails, Store, StoreError,
+    append::{Claim, VaultTable},
+    projection::Projected,
+};
 use crate::{
     domain::{
         AgentFact, AgentId, AgentRegistered, AuthRequest, ClientFact, ClientId, ClientRegistered,
@@ -70,6 +74,14 @@ pub struct NewOwner {
     pub name: String,
 }
 
+/// The person behind an agent to be registered.
+pub enum AgentOwner {
+    /// Not known yet.
+    New(NewOwner),
+    /// Known, at the version of the stream that was looked at.
+    Known(u64),
+}
+
 /// An agent to be registered.
 pub struct NewAgent {
     /// Its id.
@@ -82,8 +94,8 @@ pub struct NewAgent {
     pub credential: NewCredential,
     /// The key that addresses it calls from are hashed under, sealed.
     pub sealed_address_key: String,
-    /// Its owner, when not known yet.
-    pub owner: Option<NewOwner>,
+    /// Its owner.
+    pub owner: AgentOwner,
 }
 
 impl Store {
@@ -105,9 +117,11 @@ impl Store {
             .push((client.to_string(), new.client_version));
         let details = new.details.row(&new.id, new.created.expires_at);
         append.vault.push((VaultTable::RequestDetails, details));
-        append
-            .claims
-            .extend(new.claim.map(|key| (key, new.id.to_string())));
+        append.claims.extend(new.claim.map(|key| Claim {
+            key,
+            value: new.id.to_string(),
+            expires_at: Some(new.created.expires_at),
+        }));
         let fact = Fact::Request(RequestFact::Created(new.created));
         append.facts(StreamId::AuthRequest(new.id), 0, None, [(new.event, fact)])?;
         let committed = self.writer.append(append).await?;
@@ -147,7 +161,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Claimed`] with the owner's id when the address belongs to somebody already;
+    /// [`StoreError::Claimed`] with the owner's id when the address belongs to somebody already,
+    /// [`StoreError::Conflict`] when a known owner has changed since it was looked at;
     /// [`StoreError::Unavailable`] when nothing was committed.
     pub async fn register_agent(
         &self,
@@ -156,9 +171,17 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut append = Append::by(metadata)?;
         let id = new.id.to_string();
-        if let Some(owner) = &new.owner {
-            let claim = format!("owner_email/{}", owner.email_key);
-            append.claims.push((claim, owner.id.to_string()));
+        let owner_id = new.registered.owner_id;
+        if let AgentOwner::Known(version) = new.owner {
+            let owner = StreamId::Owner(owner_id);
+            append.expected.push((owner.to_string(), version));
+        }
+        if let AgentOwner::New(owner) = &new.owner {
+            append.claims.push(Claim {
+                key: format!("owner_email/{}", owner.email_key),
+                value: owner.id.to_string(),
+                expires_at: None,
+            });
             append.vault.push((
                 VaultTable::People,
                 json!({

@@ -5,13 +5,13 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 
 use super::{
-    Append, MAX_RETRIES, Store, StoreError, append::Committed, on, projection::Projected, sql,
-    timestamp, writer::as_u64,
+    Append, MAX_RETRIES, Store, StoreError, append::Committed, as_u64, on, projection::Projected,
+    sql, timestamp,
 };
 use crate::{
     domain::{
-        Agent, AgentFact, AgentId, AuthRequest, Client, ClientId, Decision, EventId, Fact,
-        Metadata, Owner, OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
+        Agent, AgentFact, AgentId, AuthRequest, Client, ClientId, Decision, Fact, Metadata, Owner,
+        OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
     },
     edge,
 };
@@ -186,24 +186,6 @@ impl Store {
             }
         }
         Err(StoreError::Conflict)
-    }
-
-    /// Whether any event of the request's stream is the one that `matches`: the long memory behind
-    /// the two generations that the projection keeps.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn history_contains(
-        &self,
-        request: &RequestId,
-        matches: impl Fn(&EventId) -> bool,
-    ) -> Result<bool, StoreError> {
-        let events = self.stream(&StreamId::AuthRequest(*request)).await?;
-        Ok(events.iter().any(|event| {
-            let issued = matches!(event.type_name.as_str(), "CodeRedeemed" | "TokenRefreshed");
-            issued && matches(&event.id)
-        }))
     }
 
     /// Reads one client.

@@ -43,28 +43,36 @@ macro_rules! texts {
     };
 }
 
+/// One moment of the whole database, for reading alone.
+pub(crate) const BEGIN_READING: Text = Text {
+    sqlite: "begin",
+    postgres: "begin isolation level repeatable read read only",
+};
+
 // ---- the writer ----------------------------------------------------------------------------
 
 /// Takes the write lock before anything is read: a snapshot taken earlier would miss the commit of
 /// the previous holder.
 pub(crate) const BEGIN: Text = Text {
     sqlite: "begin immediate",
-    postgres: "begin",
+    postgres: "begin isolation level read committed read write",
 };
 /// PostgreSQL only: one writer at a time in the whole cluster; the key is "authagnt" in ASCII.
-pub(crate) const LOCK_CLUSTER: &str = "select pg_advisory_xact_lock(7022364301938421364)";
+pub(crate) const LOCK_CLUSTER: &str = "select pg_advisory_xact_lock(7022647185613745780)";
 pub(crate) const COMMIT: Text = both("commit");
 pub(crate) const ROLLBACK: Text = both("rollback");
 
 /// `$1` streams, `$2` claims: all that a batch must know before it inserts.
 pub(crate) const CHECK_FIRST: Text = Text {
     sqlite: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
-        union all select 'checkpoint', name, position, '' from checkpoints where name = 'inline'
+        union all select 'projected', '', min(position), '' from checkpoints
+            where name in ('requests', 'agents', 'clients', 'owners')
         union all select 'stream', stream, max(version), '' from events
             where stream in (select value from json_each($1)) group by stream
         union all select 'claim', key, 0, value from claims where key in (select value from json_each($2))",
     postgres: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
-        union all select 'checkpoint', name, position, '' from checkpoints where name = 'inline'
+        union all select 'projected', '', min(position), '' from checkpoints
+            where name in ('requests', 'agents', 'clients', 'owners')
         union all select 'stream', stream, max(version), '' from events
             where stream in (select json_array_elements_text($1::json)) group by stream
         union all select 'claim', key, 0, value from claims where key in (select json_array_elements_text($2::json))
@@ -79,17 +87,33 @@ pub(crate) const INSERT_EVENTS: Text = rows!(
     ""
 );
 pub(crate) const INSERT_CLAIMS: Text = rows!(
-    "insert into claims (key, value) select r.value->>'key', r.value->>'value' from",
+    "insert into claims (key, value, expires_at)
+     select r.value->>'key', r.value->>'value', cast(r.value->>'expires_at' as bigint) from",
     ""
 );
-pub(crate) const SET_CHECKPOINT: Text =
-    both("update checkpoints set position = $1 where name = $2");
+/// The inline projections of this program, here as in [`CHECK_FIRST`].
+pub(crate) const SET_PROJECTED: Text = both(
+    "update checkpoints set position = $1
+     where name in ('requests', 'agents', 'clients', 'owners')",
+);
 /// A write that changes nothing.
 pub(crate) const PROBE: Text =
-    both("update checkpoints set position = position where name = 'inline'");
+    both("update checkpoints set position = position where name = 'requests'");
 /// Moves a follower's checkpoint on, unless another node has done so.
 pub(crate) const ADVANCE_CHECKPOINT: Text =
     both("update checkpoints set position = $1 where name = $2 and position = $3");
+/// How far the read models are said to have come.
+pub(crate) const PROJECTED: Text = both(
+    "select min(position) as number from checkpoints
+     where name in ('requests', 'agents', 'clients', 'owners')",
+);
+/// For a rebuild alone: otherwise checkpoints move by [`ADVANCE_CHECKPOINT`].
+pub(crate) const RESET_CHECKPOINT: Text =
+    both("update checkpoints set position = $1 where name = $2");
+pub(crate) const RESET_SIGN_INS: Text =
+    both("update statistics set value = $1 where name = 'sign_ins'");
+pub(crate) const STATISTICS_SIGN_INS: Text =
+    both("select value as number from statistics where name = 'sign_ins'");
 pub(crate) const ADD_STATISTIC: Text =
     both("update statistics set value = value + $1 where name = $2");
 
@@ -194,9 +218,15 @@ pub(crate) const DATABASE_CLOCK: &str =
 
 // ---- the log -------------------------------------------------------------------------------
 
-pub(crate) const STREAM: Text = both("select body from events where stream = $1 order by version");
-pub(crate) const EVENT_AT: Text =
-    both("select body from events where stream = $1 and version = $2");
+/// The ids of the events that refresh tokens of a request were derived from, in pages by version.
+pub(crate) const ISSUING_EVENTS: Text = both(
+    "select version, body from events
+     where stream = $1 and version > $2 and type in ('CodeRedeemed', 'TokenRefreshed')
+     order by version limit $3",
+);
+/// Which streams have grown, for those who read the rest elsewhere.
+pub(crate) const STREAMS_AFTER: Text =
+    both("select position, stream from events where position > $1 order by position limit $2");
 pub(crate) const EVENTS_AFTER: Text =
     both("select body from events where position > $1 order by position limit $2");
 pub(crate) const EVENTS_BETWEEN: Text =
@@ -262,6 +292,7 @@ pub(crate) const INSERT_DETAILS: Text = rows!(
 pub(crate) const DELETE_DETAILS: Text =
     texts!("delete from request_details where request_id in", "");
 pub(crate) const SWEEP_DETAILS: Text = both("delete from request_details where expires_at < $1");
+pub(crate) const SWEEP_CLAIMS: Text = both("delete from claims where expires_at < $1");
 pub(crate) const INSERT_CREDENTIALS: Text = rows!(
     "insert into credentials (id, holder, secret_hash, created_at)
      select r.value->>'id', r.value->>'holder', r.value->>'secret_hash', cast(r.value->>'created_at' as bigint)
@@ -317,6 +348,9 @@ pub(crate) const INSERT_SERVER_VALUES: Text = rows!(
     "insert into server (name, value) select r.value->>'name', r.value->>'value' from",
     ""
 );
+
+/// The migrations that have been applied, whoever applied them.
+pub(crate) const MIGRATIONS: Text = both("select version from _sqlx_migrations");
 
 /// Whether the database has been set up: asked before anything is touched.
 pub(crate) const HAS_TABLES: Text = Text {

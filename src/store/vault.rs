@@ -7,7 +7,7 @@ use sqlx::Row;
 
 use super::{
     Append, MASTER_KEY_FINGERPRINT, Store, StoreError,
-    append::{Sweep, VaultTable},
+    append::{Claim, Sweep, VaultTable},
     on, sql,
 };
 use crate::{
@@ -93,9 +93,11 @@ impl Store {
     pub async fn install_keys(&self, new: NewKeys) -> Result<(), StoreError> {
         let at = new.now.as_microsecond();
         let mut append = Append::by(&Metadata::system())?;
-        append
-            .claims
-            .push(("installed_keys".to_owned(), String::new()));
+        append.claims.push(Claim {
+            key: "installed_keys".to_owned(),
+            value: String::new(),
+            expires_at: None,
+        });
         append.vault.push((
             VaultTable::Server,
             json!({ "name": MASTER_KEY_FINGERPRINT, "value": new.master_key_fingerprint }),
@@ -302,7 +304,7 @@ impl Store {
             .map(drop)
     }
 
-    /// Removes the details of requests that ended before `details`, and daily address keys made
+    /// Removes what is kept for requests that ended before `requests`, and daily address keys made
     /// before `address_keys`.
     ///
     /// # Errors
@@ -310,10 +312,10 @@ impl Store {
     /// [`StoreError::Unavailable`] when nothing was committed.
     pub async fn sweep(
         &self,
-        details: Timestamp,
+        requests: Timestamp,
         address_keys: Timestamp,
     ) -> Result<(), StoreError> {
-        let sweeps = vec![Sweep::Details(details), Sweep::AddressKeys(address_keys)];
+        let sweeps = vec![Sweep::Requests(requests), Sweep::AddressKeys(address_keys)];
         self.writer
             .append(Append {
                 sweeps,

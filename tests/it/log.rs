@@ -15,8 +15,8 @@ use auth_agent::{
     },
     edge::{self, Clock},
     store::{
-        CommitListener, Committed, NewAgent, NewClient, NewCredential, NewDetails, NewOwner,
-        NewRequest, Opened, Store, StoreError, StoreGuard,
+        AgentOwner, CommitListener, Committed, NewAgent, NewClient, NewCredential, NewDetails,
+        NewOwner, NewRequest, Opened, Store, StoreError, StoreGuard,
     },
 };
 use futures_util::future::join_all;
@@ -181,7 +181,7 @@ impl Node {
                 created_at: Clock.now(),
             },
             sealed_address_key: "sealed".into(),
-            owner: Some(NewOwner {
+            owner: AgentOwner::New(NewOwner {
                 id: owner,
                 email_key: format!("{:x}", arbitrary()),
                 email: "ada@people.example".into(),

@@ -70,7 +70,7 @@ on_both_databases! {
         // As if a version of the program that does not project had appended the last fifteen.
         place.sql(
             "delete from requests where position > 6;
-             update checkpoints set position = 6 where name = 'inline'"
+             update checkpoints set position = 6 where name in ('requests', 'agents', 'clients', 'owners')"
         ).await;
         assert_eq!(differences(&place).await.len(), 16);
         let node = place.node().await;
@@ -82,7 +82,7 @@ on_both_databases! {
         // And everything, from nothing.
         place.sql(
             "delete from requests; delete from clients;
-             update checkpoints set position = 0 where name = 'inline'"
+             update checkpoints set position = 0 where name in ('requests', 'agents', 'clients', 'owners')"
         ).await;
         let node = place.node().await;
         assert_eq!(differences(&place).await, [""; 0]);

@@ -22,7 +22,7 @@ use crate::{
         extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
     },
     oauth::ErrorCode,
-    store::{NewAgent, NewCredential, NewOwner, StoreError},
+    store::{AgentOwner, NewAgent, NewCredential, NewOwner, StoreError},
 };
 
 const MAX_NAME_CHARACTERS: usize = 128;
@@ -151,7 +151,7 @@ pub(super) async fn create(
         app.hash_keys
             .emails
             .mac_hex(&[body.user_email.trim().to_lowercase().as_bytes()]);
-    let known = app.store.owner_by_email(&email_key).await?;
+    let mut known = app.store.owner_by_email(&email_key).await?;
     let owner_id = known.unwrap_or_else(edge::new_owner_id);
     let mut checked = body.checked(&app, owner_id).await?;
 
@@ -162,13 +162,19 @@ pub(super) async fn create(
     let secret_hash = app.hasher.hash(&secret).await?;
     let now = app.store.now().await?;
     let metadata = administrator.acts(&app, &caller).await?;
-    let mut owner = known.is_none().then(|| NewOwner {
-        id: owner_id,
-        email_key,
-        email: checked.email.clone(),
-        name: checked.user_name.clone(),
-    });
     loop {
+        let owner = match known {
+            Some(owner) => {
+                let seen = app.store.owner(&owner).await?;
+                AgentOwner::Known(seen.map_or(0, |seen| seen.version))
+            }
+            None => AgentOwner::New(NewOwner {
+                id: owner_id,
+                email_key: email_key.clone(),
+                email: checked.email.clone(),
+                name: checked.user_name.clone(),
+            }),
+        };
         let new = NewAgent {
             id,
             registered: checked.registered.clone(),
@@ -179,16 +185,20 @@ pub(super) async fn create(
                 created_at: now,
             },
             sealed_address_key: app.seal_address_key(&format!("agent/{id}")),
-            owner: owner.take(),
+            owner,
         };
         match app.store.register_agent(new, &metadata).await {
             Ok(()) => break,
             // Somebody registered the same person a moment ago.
             Err(StoreError::Claimed { holder }) => {
-                checked.registered.owner_id = holder
+                let holder: OwnerId = holder
                     .parse()
                     .map_err(|_| ApiError::new(ErrorCode::TemporarilyUnavailable, "try again"))?;
+                checked.registered.owner_id = holder;
+                known = Some(holder);
             }
+            // The owner changed meanwhile: suspended or reinstated, which is no reason not to.
+            Err(StoreError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }
