@@ -43,6 +43,16 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// What callers are told when the batch was not committed for `reason`. Who is told of a
+    /// conflict decides again, which is right whatever became of the others.
+    pub(crate) fn undone(self, reason: &StoreError) -> Vec<Answer> {
+        let told = |answer| match answer {
+            Err(StoreError::Conflict) => Err(StoreError::Conflict),
+            _ => Err(reason.again()),
+        };
+        self.answers.into_iter().map(told).collect()
+    }
+
     /// Whether the events of this batch stand in the log: found by their places, known by their
     /// random ids. A batch without events is never found.
     pub(crate) async fn is_in_the_log(

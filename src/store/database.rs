@@ -250,3 +250,43 @@ impl Writable {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(connection: &mut SqliteConnection, name: &'static str) -> String {
+        let row = sqlx::query(name).fetch_one(connection).await.unwrap();
+        row.try_get::<String, _>(0)
+            .or_else(|_| row.try_get::<i64, _>(0).map(|number| number.to_string()))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn durable_means_durable_on_the_writer_s_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("log.db").display());
+        let Ok(Writable::Sqlite(mut connection)) = Target::parse(&url).unwrap().writable().await
+        else {
+            panic!("it opens");
+        };
+        assert_eq!(pragma(&mut connection, "pragma journal_mode").await, "wal");
+        // 2 is FULL.
+        assert_eq!(pragma(&mut connection, "pragma synchronous").await, "2");
+        assert_eq!(pragma(&mut connection, "pragma secure_delete").await, "1");
+    }
+
+    #[test]
+    fn a_url_names_a_file_or_a_server_and_nothing_else() {
+        for url in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite:",
+            "mysql://x",
+        ] {
+            assert!(Target::parse(url).is_err(), "{url}");
+        }
+        assert!(Target::parse("sqlite:///var/lib/auth-agent.db").is_ok());
+        assert!(Target::parse("postgres://u:p@127.0.0.1/db").is_ok());
+    }
+}

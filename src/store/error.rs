@@ -62,6 +62,9 @@ pub enum StoreError {
 impl StoreError {
     /// The same failure for another caller.
     pub(crate) fn again(&self) -> Self {
+        if matches!(self, Self::Uncertain) {
+            return Self::Uncertain;
+        }
         Self::Unavailable(sqlx::Error::Protocol(self.to_string()))
     }
 

@@ -45,6 +45,16 @@ impl Report {
             self.told.push(what);
         }
     }
+
+    /// Once the whole log has been read: dense positions leave no event out.
+    fn is_whole(&mut self) {
+        let (events, position) = (self.events, self.position);
+        if events != position {
+            self.differs(format!(
+                "the log ends at position {position} but holds {events} events"
+            ));
+        }
+    }
 }
 
 struct Folded {
@@ -77,12 +87,7 @@ pub async fn check(url: &str) -> Result<Report, StoreError> {
         rows += folded.len() as u64;
         compare(&mut connection, &folded, &mut report).await?;
     }
-    if report.events != report.position {
-        let (events, position) = (report.events, report.position);
-        report.differs(format!(
-            "the log ends at position {position} but holds {events} events"
-        ));
-    }
+    report.is_whole();
     let stored = number(&mut connection, sql::COUNT_ROWS).await?;
     if stored != rows {
         report.differs(format!(
@@ -144,6 +149,7 @@ pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
             connection.run(text, Some(&rows)).await?;
         }
     }
+    report.is_whole();
     if report.differences > 0 {
         connection.run(sql::ROLLBACK, None).await?;
         connection.close().await;

@@ -128,7 +128,7 @@ impl Writer {
                 }
             }
             Failure::Commit(error, outcome) => {
-                let answers = self.uncertain(batch.len(), error, outcome).await;
+                let answers = self.uncertain(error, outcome).await;
                 self.answer(batch, answers);
             }
         }
@@ -143,7 +143,7 @@ impl Writer {
             match self.committed(&job).await {
                 Ok(answers) => self.answer(job, answers),
                 Err(Failure::Commit(error, outcome)) => {
-                    let answers = self.uncertain(1, error, outcome).await;
+                    let answers = self.uncertain(error, outcome).await;
                     self.answer(job, answers);
                 }
                 Err(Failure::Body(error)) if error.is_of_one_command() => {
@@ -270,12 +270,7 @@ impl Writer {
 
     /// Finds out what became of a batch whose commit was not answered, under the lock: so the
     /// transaction in question has ended, one way or the other.
-    async fn uncertain(
-        &mut self,
-        callers: usize,
-        error: StoreError,
-        outcome: Outcome,
-    ) -> Vec<Answer> {
+    async fn uncertain(&mut self, error: StoreError, outcome: Outcome) -> Vec<Answer> {
         tracing::error!(%error, "the answer to a commit was lost: looking it up");
         let until = Instant::now() + UNCERTAIN_FOR;
         loop {
@@ -284,10 +279,10 @@ impl Writer {
                     tracing::warn!("what was not answered had been committed");
                     return outcome.answers;
                 }
-                Ok(false) => return (0..callers).map(|_| Err(error.again())).collect(),
+                Ok(false) => return outcome.undone(&error),
                 Err(error) if Instant::now() >= until => {
                     tracing::error!(%error, "what became of a commit is not known");
-                    return (0..callers).map(|_| Err(StoreError::Uncertain)).collect();
+                    return outcome.undone(&StoreError::Uncertain);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "what became of a commit cannot be looked up yet");

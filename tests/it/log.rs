@@ -57,6 +57,9 @@ pub(crate) async fn history_after(api: &Api, position: u64, query: &str) -> Vec<
     }
 }
 
+/// Where the websites of these tests want their browsers back.
+const REDIRECT_URI: &str = "https://profilio.example/callback";
+
 /// A database of the test's own.
 pub(crate) struct Place {
     folder: TempDir,
@@ -94,8 +97,13 @@ impl Place {
 
     /// A node with this database.
     pub(crate) async fn node(&self) -> Node {
+        self.node_by(&self.url()).await
+    }
+
+    /// The same by another way to it.
+    pub(crate) async fn node_by(&self, url: &str) -> Node {
         let batches = Arc::new(Batches::default());
-        let mut opened = Opened::open(&self.url()).await.expect("it opens");
+        let mut opened = Opened::open(url).await.expect("it opens");
         opened.migrate().await.expect("it has tables");
         let (store, guard) = opened
             .start(Arc::clone(&batches) as _)
@@ -136,7 +144,7 @@ impl Node {
         let id = edge::new_client_id();
         let registered = ClientRegistered {
             client_name: "Profilio".into(),
-            redirect_uris: vec!["https://profilio.example/callback".into()],
+            redirect_uris: vec![REDIRECT_URI.into()],
             grant_types: vec![GrantType::AuthorizationCode],
             token_endpoint_auth_method: None,
             scope: Scope::parse("openid").expect("a scope"),
@@ -200,19 +208,25 @@ impl Node {
         client_id: ClientId,
         client_version: u64,
     ) -> Result<RequestId, StoreError> {
-        self.request_to(
-            client_id,
-            client_version,
-            "https://profilio.example/callback",
-        )
-        .await
+        self.create(client_id, client_version, REDIRECT_URI, None)
+            .await
     }
 
-    async fn request_to(
+    /// A request that holds a claim.
+    pub(crate) async fn claiming_request(
+        &self,
+        client_id: ClientId,
+        claim: &str,
+    ) -> Result<RequestId, StoreError> {
+        self.create(client_id, 1, REDIRECT_URI, Some(claim)).await
+    }
+
+    async fn create(
         &self,
         client_id: ClientId,
         client_version: u64,
         redirect_uri: &str,
+        claim: Option<&str>,
     ) -> Result<RequestId, StoreError> {
         let id = edge::new_request_id(Clock.now());
         let created = Created {
@@ -236,7 +250,7 @@ impl Node {
             created,
             details,
             client_version,
-            claim: None,
+            claim: claim.map(ToOwned::to_owned),
         };
         self.store
             .create_request(new, &Metadata::system())
@@ -351,7 +365,7 @@ on_both_databases! {
                     // The database refuses it: a credential of that id is there.
                     7 => (false, node.client(Some("taken")).await.is_ok()),
                     // It is too large for an event.
-                    11 => (false, node.request_to(client, 1, large).await.is_ok()),
+                    11 => (false, node.create(client, 1, large, None).await.is_ok()),
                     // It stands on a version that is not.
                     13 => (false, node.request(client, 9).await.is_ok()),
                     _ => (true, node.request(client, 1).await.is_ok()),

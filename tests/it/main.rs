@@ -22,4 +22,5 @@ mod sql;
 mod support;
 mod token;
 mod tokens;
+mod unhealthy_database;
 mod waiting;

@@ -2,13 +2,15 @@
 
 use std::{fs, process::Command};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::json;
 
 use crate::{
-    log::history,
+    log::{Place, history},
     support::{
-        Api, Authorize, Backend, TestServer, Tokens,
-        process::{Process, eventually, free_port},
+        Api, Authorize, Backend, Env, TestServer, Tokens,
+        process::{Process, arbitrary_text, eventually, free_port},
+        server::program,
     },
 };
 
@@ -116,4 +118,73 @@ async fn positions_are_dense_whichever_node_appends() {
         assert_eq!(event["position"], index + 1);
     }
     assert!(events.len() >= 40 * 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_on_one_node_is_pushed_what_an_agent_did_on_another() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    let agent = one.create_agent(json!({})).await;
+    let page = one.authorize(&Authorize::new(&client)).await;
+    let mut events = one.events(&page).await;
+    assert_eq!(events.next().await.expect("an event").status(), "pending");
+    two.authenticate(&page, &agent).await.expect(200);
+    let pushed = events.next().await.expect("an event");
+    assert_eq!(pushed.status(), "authenticated");
+    assert!(
+        pushed.data["redirect_to"]
+            .as_str()
+            .is_some_and(|to| to.contains("code="))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_start_at_once_on_an_empty_database_share_one_set_of_keys() {
+    for _ in 0..3 {
+        let place = Place::new(Env {
+            backend: Backend::Postgres,
+        })
+        .await;
+        let key = arbitrary_text();
+        let master_key = BASE64_STANDARD.encode(&key.as_bytes()[..32]);
+        let started: Vec<(Process, Api, tempfile::TempDir)> = (0..2)
+            .map(|_| {
+                let folder = tempfile::tempdir().expect("a folder can be made");
+                let port = free_port();
+                let mut command = program();
+                command
+                    .arg("serve")
+                    .current_dir(folder.path())
+                    .env("AUTH_AGENT_DATABASE_URL", place.url())
+                    .env("AUTH_AGENT_MASTER_KEY", &master_key)
+                    .env("AUTH_AGENT_LISTEN", format!("127.0.0.1:{port}"))
+                    .env("AUTH_AGENT_ISSUER", "https://auth.example");
+                let process = Process::start(&mut command);
+                let base = format!("http://127.0.0.1:{port}");
+                let api = Api::new(base, "https://auth.example".into(), String::new());
+                (process, api, folder)
+            })
+            .collect();
+        let mut sets = Vec::new();
+        for (_, api, _) in &started {
+            eventually("the node is ready", async || {
+                api.is_ready().await.then_some(())
+            })
+            .await;
+            sets.push(
+                api.send(api.get("/.well-known/jwks.json"))
+                    .await
+                    .expect(200)
+                    .json,
+            );
+        }
+        assert_eq!(sets[0], sets[1]);
+        // One of them made the first admin key; the other keeps none that opens nothing.
+        let kept = started
+            .iter()
+            .filter(|(.., folder)| folder.path().join("data/admin.key").exists());
+        assert_eq!(kept.count(), 1);
+    }
 }
