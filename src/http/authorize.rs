@@ -58,10 +58,7 @@ pub(crate) async fn get(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let parameters = match Parameters::from_form(query.unwrap_or_default().as_bytes()) {
-        Ok(parameters) => parameters,
-        Err(error) => return told(&app, Stop::from(error)),
-    };
+    let parameters = Parameters::from_form(query.unwrap_or_default().as_bytes());
     if method == Method::HEAD || is_prefetch(&headers) {
         return match validated(&app, &parameters).await {
             Ok(_) if method == Method::HEAD => html(StatusCode::OK, &maud::html! {}, None),
@@ -151,7 +148,7 @@ async fn validated(
 ) -> Result<(ClientId, Versioned<Client>, AuthorizationRequest), Stop> {
     let refuse = |description: &str| Err(Stop::Page(ApiError::invalid_request(description)));
     let client_id = match parameters.one("client_id") {
-        Err(_) => return refuse("client_id is repeated: send it once"),
+        Err(error) => return refuse(&error.to_string()),
         Ok(None) => return refuse("client_id is missing"),
         Ok(Some(id)) => id,
     };

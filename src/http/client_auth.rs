@@ -8,7 +8,7 @@ use super::{ApiError, app::App};
 use crate::{
     crypto::SecretKind,
     domain::{AuthMethod, Client, ClientId},
-    oauth::{ErrorCode, Parameters},
+    oauth::{ErrorCode, Parameters, form_decoded},
 };
 
 /// A client that has authenticated itself, or a public one that has named itself.
@@ -73,28 +73,29 @@ pub(crate) async fn authenticate(
 fn presented(headers: &HeaderMap, parameters: &Parameters) -> Result<Presented, ApiError> {
     let in_body = parameters.one("client_secret")?;
     let named = parameters.one("client_id")?;
-    if parameters.one("client_assertion")?.is_some()
-        || parameters.one("client_assertion_type")?.is_some()
-    {
-        return Err(refused("client assertions are not supported"));
-    }
+    let asserted = parameters.one("client_assertion")?.is_some()
+        | parameters.one("client_assertion_type")?.is_some();
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
-    let first = authorization.next();
+    let in_header = authorization.next();
     if authorization.next().is_some() {
         return Err(ApiError::invalid_request(
             "the Authorization header is repeated",
         ));
     }
-    if let Some(value) = first {
+    let methods = [in_header.is_some(), in_body.is_some(), asserted];
+    if methods.into_iter().filter(|used| *used).count() > 1 {
+        return Err(ApiError::invalid_request(
+            "more than one client authentication method was used: authenticate once",
+        ));
+    }
+    if asserted {
+        return Err(refused("client assertions are not supported"));
+    }
+    if let Some(value) = in_header {
         let (client_id, secret) =
             value.to_str().ok().and_then(basic).ok_or_else(|| {
                 refused("the Authorization header is not valid Basic authentication")
             })?;
-        if in_body.is_some() {
-            return Err(ApiError::invalid_request(
-                "two client authentication methods were used: send the secret once",
-            ));
-        }
         if named.is_some_and(|named| named != client_id) {
             return Err(ApiError::invalid_request(
                 "client_id differs between the Authorization header and the body",
@@ -135,14 +136,11 @@ fn basic(value: &str) -> Option<(String, Zeroizing<String>)> {
     let text = std::str::from_utf8(&decoded).ok()?;
     let (id, secret) = text.split_once(':')?;
     let decode = |part: &str| {
-        let part = part.replace('&', "%26").replace('=', "%3D");
-        form_urlencoded::parse(part.as_bytes())
-            .next()
-            .map(|(name, _)| name.into_owned())
+        let decoded = form_decoded(part.as_bytes());
+        let text = std::str::from_utf8(&decoded).ok()?;
+        (!text.contains('\0')).then(|| Zeroizing::new(text.to_owned()))
     };
-    let id = decode(id)?;
-    let secret = Zeroizing::new(decode(secret).unwrap_or_default());
-    (!id.contains('\0') && !secret.contains('\0')).then_some((id, secret))
+    Some((decode(id)?.to_string(), decode(secret)?))
 }
 
 #[cfg(test)]
@@ -161,7 +159,9 @@ mod tests {
         assert_eq!(read("a:b=c&d"), Some(("a".into(), "b=c&d".into())));
         assert_eq!(read("a:b:c"), Some(("a".into(), "b:c".into())));
         assert_eq!(read("no colon"), None);
+        assert_eq!(read("a:"), Some(("a".into(), String::new())));
         assert_eq!(read("a:%00"), None);
+        assert_eq!(read("a:%ff"), None);
         assert_eq!(basic("Bearer abc"), None);
         assert_eq!(basic("Basic !!!"), None);
     }

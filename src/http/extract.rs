@@ -70,6 +70,10 @@ pub(crate) async fn json_within<T: DeserializeOwned>(
         ));
     }
     let not_json = || ApiError::invalid_request("the body is not valid JSON");
+    // An array would be read as a struct's fields in the order in which we happen to declare them.
+    if matches!(body.trim_ascii_start().first(), Some(b'[')) {
+        return Err(ApiError::invalid_request("the body must be an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(&body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         if error.inner().is_data() {
@@ -139,7 +143,7 @@ pub(crate) async fn parameters_of(request: Request) -> Result<Parameters, ApiErr
     let media_type = media_type(request.headers());
     let body = body_within(request, MAX_BODY_BYTES).await?;
     match media_type.as_deref() {
-        Some("application/x-www-form-urlencoded") => Ok(Parameters::from_form(&body)?),
+        Some("application/x-www-form-urlencoded") => Ok(Parameters::from_form(&body)),
         Some("application/json") => Ok(Parameters::from_json(&body)?),
         // Nothing at all is a form without parameters.
         None if body.is_empty() => Ok(Parameters::default()),

@@ -49,7 +49,8 @@ pub(crate) async fn post(
         .ok_or_else(|| ApiError::invalid_request("grant_type is missing"))?;
     let by = client_auth::authenticate(&app, &headers, &parameters).await?;
     if parameters
-        .all("resource")
+        .all("resource")?
+        .iter()
         .any(|resource| !resource.is_empty())
     {
         return Err(ApiError::new(

@@ -55,7 +55,7 @@ pub(crate) async fn check_status(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let parameters = Parameters::from_form(query.unwrap_or_default().as_bytes())?;
+    let parameters = Parameters::from_form(query.unwrap_or_default().as_bytes());
     let request = parameters
         .one("request_id")?
         .ok_or_else(|| ApiError::invalid_request("request_id is missing"))?;

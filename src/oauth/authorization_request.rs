@@ -58,7 +58,7 @@ type Check = fn(&Parameters, &Client) -> Result<(), OAuthError>;
 /// The checks after client and redirect URI, in order; the first that fails answers.
 const CHECKS: &[Check] = &[
     no_nul,
-    nothing_repeated,
+    nothing_repeated_or_unreadable,
     state_is_short,
     no_request_object,
     response_type_is_code,
@@ -83,7 +83,7 @@ pub fn redirect_target(
 ) -> Result<RedirectTarget, OAuthError> {
     let refuse = |description: &str| Err(OAuthError::new(ErrorCode::InvalidRequest, description));
     let redirect_uri = match parameters.one("redirect_uri") {
-        Err(_) => return refuse("redirect_uri is repeated: send it once"),
+        Err(error) => return refuse(&error.to_string()),
         Ok(None) => return refuse("redirect_uri is missing"),
         Ok(Some(uri)) => uri,
     };
@@ -141,25 +141,27 @@ fn invalid(description: impl AsRef<str>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidRequest, description)
 }
 
+fn malformed(error: Malformed) -> OAuthError {
+    invalid(error.to_string())
+}
+
 fn invalid_scope(description: impl AsRef<str>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidScope, description)
 }
 
 fn no_nul(parameters: &Parameters, _: &Client) -> Result<(), OAuthError> {
     if parameters.contains_nul() {
-        Err(invalid(Malformed::Nul.to_string()))
+        Err(malformed(Malformed::Nul))
     } else {
         Ok(())
     }
 }
 
-fn nothing_repeated(parameters: &Parameters, _: &Client) -> Result<(), OAuthError> {
+fn nothing_repeated_or_unreadable(parameters: &Parameters, _: &Client) -> Result<(), OAuthError> {
     for name in SINGLE {
-        parameters
-            .one(name)
-            .map_err(|error| invalid(error.to_string()))?;
+        parameters.one(name).map_err(malformed)?;
     }
-    Ok(())
+    parameters.all("resource").map(drop).map_err(malformed)
 }
 
 fn state_is_short(parameters: &Parameters, _: &Client) -> Result<(), OAuthError> {
@@ -261,7 +263,8 @@ fn max_age_is_a_number(parameters: &Parameters, _: &Client) -> Result<(), OAuthE
 
 /// Tokens are for this server and for whoever it tells about them; no other resource is known.
 fn resource_is_ours_alone(parameters: &Parameters, _: &Client) -> Result<(), OAuthError> {
-    if parameters.all("resource").all(str::is_empty) {
+    let resources = parameters.all("resource").map_err(malformed)?;
+    if resources.iter().all(|resource| resource.is_empty()) {
         Ok(())
     } else {
         Err(OAuthError::new(

@@ -11,4 +11,4 @@ pub use authorization_request::{
 };
 pub use error::{ErrorCode, OAuthError};
 pub use metadata::{Endpoints, SCOPES_SUPPORTED, metadata};
-pub use parameters::{Malformed, Parameters};
+pub use parameters::{Malformed, Parameters, form_decoded};

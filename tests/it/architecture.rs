@@ -40,6 +40,7 @@ const PURE_CRATES: &[&str] = &[
     "thiserror",
     "url",
     "uuid",
+    "zeroize",
 ];
 
 /// Words that mean effects: none of them in a pure room.

@@ -125,7 +125,7 @@ const MAX_LIMIT: u32 = 500;
 impl Paging {
     pub(crate) fn read(query: &RawQuery) -> Result<(Self, Parameters), ApiError> {
         let query = query.0.as_deref().unwrap_or_default();
-        let parameters = Parameters::from_form(query.as_bytes())?;
+        let parameters = Parameters::from_form(query.as_bytes());
         if parameters.contains_nul() {
             return Err(crate::oauth::Malformed::Nul.into());
         }
