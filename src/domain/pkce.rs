@@ -1,10 +1,11 @@
 //! Proof Key for Code Exchange (RFC 7636), method S256 only.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// A challenge or verifier that RFC 7636 does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636 §4.1)")]
+#[error("must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~ (RFC 7636 section 4.1)")]
 pub struct InvalidPkce;
 
 fn check(text: &str) -> Result<(), InvalidPkce> {
@@ -39,9 +40,10 @@ impl CodeChallenge {
     }
 }
 
-/// A `code_verifier` as presented (RFC 7636 §4.5). It has no `Debug` text: it is a secret.
+/// A `code_verifier` as presented (RFC 7636 §4.5). It has no `Debug` text: it is a secret, and
+/// wiped from memory when it is dropped.
 #[derive(Clone)]
-pub struct CodeVerifier(String);
+pub struct CodeVerifier(Zeroizing<String>);
 
 impl CodeVerifier {
     /// Checks length and characters.
@@ -50,7 +52,7 @@ impl CodeVerifier {
     ///
     /// [`InvalidPkce`] when it is not 43 to 128 unreserved characters.
     pub fn parse(text: &str) -> Result<Self, InvalidPkce> {
-        check(text).map(|()| Self(text.to_owned()))
+        check(text).map(|()| Self(Zeroizing::new(text.to_owned())))
     }
 
     /// The text to hash.

@@ -19,11 +19,11 @@ pub enum InvalidRedirectUri {
     InsecureHttp,
     /// A private-use scheme without a dot, or for a confidential client.
     #[error(
-        "uses the scheme `{0}`: allowed are https, http on loopback, and for a public client a private-use scheme with a dot in it, such as com.example.app (RFC 8252 §7.1)"
+        "uses the scheme `{0}`: allowed are https, http on loopback, and for a public client a private-use scheme with a dot in it, such as com.example.app (RFC 8252 section 7.1)"
     )]
     Scheme(String),
     /// It carries a fragment.
-    #[error("has a fragment (`#…`): remove it (RFC 6749 §3.1.2)")]
+    #[error("has a fragment (the part after `#`): remove it (RFC 6749 section 3.1.2)")]
     Fragment,
     /// It holds a wildcard in its host.
     #[error("contains a wildcard (`*`): register each address in full")]
@@ -31,6 +31,12 @@ pub enum InvalidRedirectUri {
     /// It carries a user name or password.
     #[error("contains a user name or password before the host: remove it")]
     UserInfo,
+    /// A browser would read it as another text than the one that is compared and shown.
+    #[error("would be read by a browser as `{0}`: register that, if it is meant")]
+    Spelling(String),
+    /// A `%` that encodes nothing.
+    #[error("contains a `%` that is not followed by two hexadecimal digits")]
+    Escape,
     /// Control characters, spaces or anything that a header cannot carry.
     #[error("contains a character that is not allowed in a URI: encode it")]
     Characters,
@@ -69,8 +75,17 @@ impl RedirectUri {
         if url.fragment().is_some() {
             return Err(Fault::Fragment);
         }
-        if !url.username().is_empty() || url.password().is_some() {
+        let (written, parsed) = (Parts::of(text), Parts::of(url.as_str()));
+        if written.authority.contains('@') {
             return Err(Fault::UserInfo);
+        }
+        if !has_whole_escapes(text) {
+            return Err(Fault::Escape);
+        }
+        // Browsers forgive missing slashes, resolve dots and rewrite hosts; then the text that is
+        // matched and shown would not be where the code goes.
+        if written != parsed {
+            return Err(Fault::Spelling(url.to_string()));
         }
         match url.scheme() {
             "https" => {}
@@ -106,6 +121,39 @@ impl RedirectUri {
             _ => false,
         }
     }
+}
+
+/// A URI cut up as text (RFC 3986 §3), without its query.
+#[derive(PartialEq, Eq)]
+struct Parts<'a> {
+    scheme: &'a str,
+    authority: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Self {
+        let (scheme, rest) = text.split_once(':').unwrap_or_default();
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = match rest.strip_prefix("//") {
+            Some(rest) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+            None => ("", rest),
+        };
+        // A host alone is asked for its root (RFC 9110 §4.2.3).
+        let path = if path.is_empty() { "/" } else { path };
+        Self {
+            scheme,
+            authority,
+            path,
+        }
+    }
+}
+
+fn has_whole_escapes(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let digits = after.bytes().take(2).filter(u8::is_ascii_hexdigit);
+        digits.count() == 2
+    })
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -199,6 +247,12 @@ mod tests {
         assert_eq!(refuse("https://example.com/cb#"), Fault::Fragment);
         assert_eq!(refuse("https://*.example.com/cb"), Fault::Wildcard);
         assert_eq!(refuse("https://user@example.com/cb"), Fault::UserInfo);
+        assert_eq!(refuse("https://user:pass@example.com/cb"), Fault::UserInfo);
+        assert_eq!(refuse("https://@example.com/cb"), Fault::UserInfo);
+        assert_eq!(refuse("https://:@example.com/cb"), Fault::UserInfo);
+        assert_eq!(refuse("com.example.app://user@host/cb"), Fault::UserInfo);
+        assert_eq!(refuse("https://example.com/%zz"), Fault::Escape);
+        assert_eq!(refuse("https://example.com/cb?x=%1"), Fault::Escape);
         assert_eq!(refuse("/cb"), Fault::NotAbsolute);
         assert_eq!(refuse("https://example.com/a b"), Fault::Characters);
         assert_eq!(refuse("https://example.com/\r\nx"), Fault::Characters);
@@ -211,6 +265,51 @@ mod tests {
         assert!(RedirectUri::register("com.example.app:/cb", false).is_err());
         assert!(RedirectUri::register("http://localhost:4000/cb", false).is_ok());
         assert!(RedirectUri::register("https://example.com/cb?x=1", false).is_ok());
+    }
+
+    #[test]
+    fn what_a_browser_would_read_as_something_else_is_refused_with_what_it_would_read() {
+        for (text, read) in [
+            ("https:/example.com/cb", "https://example.com/cb"),
+            ("https:example.com/cb", "https://example.com/cb"),
+            ("https:///example.com/cb", "https://example.com/cb"),
+            ("HTTPS://example.com/cb", "https://example.com/cb"),
+            ("https://Example.com/cb", "https://example.com/cb"),
+            ("https://ex%61mple.com/cb", "https://example.com/cb"),
+            ("https://example.com:443/cb", "https://example.com/cb"),
+            ("https://example.com:/cb", "https://example.com/cb"),
+            (
+                "https://example.com:08443/cb",
+                "https://example.com:8443/cb",
+            ),
+            ("https://example.com/a/../cb", "https://example.com/cb"),
+            ("https://example.com/%2e%2E/cb", "https://example.com/cb"),
+            ("https://example.com/./cb?x=y", "https://example.com/cb?x=y"),
+            ("http://2130706433/cb", "http://127.0.0.1/cb"),
+            ("http://127.1/cb", "http://127.0.0.1/cb"),
+            ("http://[0:0::1]:80/cb", "http://[::1]/cb"),
+            ("com.Example.App:/cb", "com.example.app:/cb"),
+        ] {
+            assert_eq!(
+                RedirectUri::register(text, true),
+                Err(InvalidRedirectUri::Spelling(read.to_owned())),
+                "{text}"
+            );
+        }
+        for text in [
+            "https://example.com",
+            "https://example.com?x=y",
+            "https://example.com/?",
+            "https://example.com:8443/a%20b//c/?next=/../x&q='%2e%2e'",
+            "https://xn--bcher-kva.example/cb",
+            "http://[::1]:8080/cb",
+            "http://localhost:1/cb",
+            "com.example.app:/cb",
+            "com.example.app:cb",
+            "com.example.app://cb",
+        ] {
+            assert!(RedirectUri::register(text, true).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub struct Scope(Vec<String>);
 /// A text that is not a list of scope tokens.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a scope is made of printable ASCII words without quotes or backslashes, separated by single spaces (RFC 6749 §3.3)"
+    "a scope is made of printable ASCII words without quotes or backslashes, separated by single spaces (RFC 6749 section 3.3)"
 )]
 pub struct InvalidScope;
 
