@@ -58,6 +58,7 @@ impl SignIn {
             token_endpoint_auth_method: None,
             scope: scope.clone(),
             id_token_signed_response_alg: TokenAlgorithm::ES256,
+            access_token_signed_response_alg: None,
             subject: SubjectKind::Agent,
             minimum_binding: Binding::Address,
             client_uri: None,

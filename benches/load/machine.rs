@@ -96,6 +96,7 @@ impl Log {
             token_endpoint_auth_method: None,
             scope: Scope::parse("openid profile email")?,
             id_token_signed_response_alg: TokenAlgorithm::ES256,
+            access_token_signed_response_alg: None,
             subject: SubjectKind::Agent,
             minimum_binding: Binding::Address,
             client_uri: None,

@@ -177,8 +177,12 @@ impl TokenMinter {
     ///
     /// # Errors
     ///
-    /// [`SignError::Busy`] when too many RSA signatures are waiting.
+    /// [`SignError::NoKey`] when the ring has no key of the algorithm, [`SignError::Busy`] when too
+    /// many RSA signatures are waiting.
     pub fn admits(&self, algorithm: TokenAlgorithm) -> Result<(), SignError> {
+        if self.keys.signer(algorithm).is_none() {
+            return Err(SignError::NoKey(algorithm));
+        }
         if algorithm == TokenAlgorithm::RS256 {
             self.rsa.admit()?;
         }

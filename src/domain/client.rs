@@ -114,6 +114,9 @@ pub struct ClientRegistered {
     pub scope: Scope,
     /// How its ID tokens are signed.
     pub id_token_signed_response_alg: TokenAlgorithm,
+    /// How its access tokens are signed; absent: [`Self::access_token_algorithm`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<TokenAlgorithm>,
     /// Whom `sub` names.
     pub subject: SubjectKind,
     /// The least binding with which an agent may sign in to it.
@@ -121,6 +124,15 @@ pub struct ClientRegistered {
     /// Its home page, set by an administrator; its origin counts for `expected_origin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
+}
+
+impl ClientRegistered {
+    /// How its access tokens are signed: quick to sign and short, unless it wants otherwise.
+    #[must_use]
+    pub fn access_token_algorithm(&self) -> TokenAlgorithm {
+        self.access_token_signed_response_alg
+            .unwrap_or(TokenAlgorithm::EdDSA)
+    }
 }
 
 facts! {
@@ -190,6 +202,7 @@ mod tests {
             token_endpoint_auth_method: method,
             scope: Scope::parse("openid").unwrap(),
             id_token_signed_response_alg: TokenAlgorithm::EdDSA,
+            access_token_signed_response_alg: None,
             subject: SubjectKind::Owner,
             minimum_binding: Binding::None,
             client_uri: None,

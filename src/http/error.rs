@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use crate::{
+    crypto::{Busy, SignError},
     oauth::{ErrorCode, Malformed, OAuthError},
     store::StoreError,
     view,
@@ -148,14 +149,17 @@ impl From<StoreError> for ApiError {
             StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
             error => {
                 tracing::error!(%error, "the store could not serve a request");
-                unavailable()
+                Self::new(
+                    ErrorCode::TemporarilyUnavailable,
+                    "the server cannot reach its database right now: try again shortly",
+                )
             }
         }
     }
 }
 
-impl From<crate::crypto::Busy> for ApiError {
-    fn from(_: crate::crypto::Busy) -> Self {
+impl From<Busy> for ApiError {
+    fn from(Busy: Busy) -> Self {
         Self::new(
             ErrorCode::SlowDown,
             "too many secrets are being verified: try again in a second",
@@ -163,16 +167,44 @@ impl From<crate::crypto::Busy> for ApiError {
     }
 }
 
-impl From<crate::crypto::SignError> for ApiError {
-    fn from(error: crate::crypto::SignError) -> Self {
-        tracing::error!(%error, "a token could not be signed");
-        unavailable()
+impl From<SignError> for ApiError {
+    fn from(error: SignError) -> Self {
+        let code = ErrorCode::TemporarilyUnavailable;
+        match error {
+            // Asked before anything is committed, so this is load and no fault.
+            SignError::Busy => Self::new(
+                code,
+                "too many tokens are being signed: try again in a second",
+            ),
+            error => {
+                tracing::error!(%error, "a token could not be signed");
+                Self::new(code, "the server cannot sign tokens right now")
+            }
+        }
     }
 }
 
-fn unavailable() -> ApiError {
-    ApiError::new(
-        ErrorCode::TemporarilyUnavailable,
-        "the server cannot store anything right now: nothing was lost, try again shortly",
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_much_to_do_is_told_at_once_with_when_to_come_back() {
+        for (error, status) in [
+            (ApiError::from(Busy), 429),
+            (ApiError::from(SignError::Busy), 503),
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_does_not_say_what_was_kept() {
+        let error = ApiError::from(StoreError::Stopped);
+        assert_eq!(error.status, 503);
+        assert!(!error.error.description.contains("lost"));
+    }
 }

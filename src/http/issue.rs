@@ -7,7 +7,7 @@ use super::{ApiError, app::App};
 use crate::{
     crypto::{AccessClaims, ArtefactKind, at_hash},
     domain::{
-        Client, RequestId, SubjectKind, TokenAlgorithm,
+        Client, RequestId, Scope, SubjectKind,
         auth_request::{Activity, Grant, SignIn},
     },
     oauth::ErrorCode,
@@ -47,28 +47,17 @@ pub(crate) struct PersonClaims {
 }
 
 impl PersonClaims {
-    pub(crate) async fn within(
-        app: &App,
-        scope: &crate::domain::Scope,
-        sign_in: &SignIn,
-    ) -> Result<Self, ApiError> {
-        let (profile, email) = (scope.contains("profile"), scope.contains("email"));
-        if !profile && !email {
-            return Ok(Self::default());
-        }
-        let Some(Person {
-            name,
-            email: address,
-        }) = app.store.person(&sign_in.owner_id).await?
-        else {
-            return Ok(Self::default());
+    pub(crate) fn within(scope: &Scope, person: Option<&Person>) -> Self {
+        let Some(person) = person else {
+            return Self::default();
         };
-        Ok(Self {
-            name: profile.then_some(name),
-            email: email.then_some(address),
+        let (profile, email) = (scope.contains("profile"), scope.contains("email"));
+        Self {
+            name: profile.then(|| person.name.clone()),
+            email: email.then(|| person.email.clone()),
             // Nobody has shown yet that the address is theirs.
             email_verified: email.then_some(false),
-        })
+        }
     }
 }
 
@@ -94,8 +83,16 @@ struct IdClaims<'a> {
     person: PersonClaims,
 }
 
-/// The tokens of the grant as `seen`. A repeated refresh finds the same events and so yields the
-/// same answer. `at_sign_in`: the ID token carries the `nonce` (OpenID Connect Core §12.2).
+/// Whether the tokens of this client can be signed now. To be asked before anything is committed:
+/// once the log says that tokens were issued, they must be had.
+pub(crate) fn admits(app: &App, client: &Client) -> Result<(), ApiError> {
+    let registered = &client.registered;
+    app.minter.admits(registered.access_token_algorithm())?;
+    Ok(app.minter.admits(registered.id_token_signed_response_alg)?)
+}
+
+/// The tokens of the grant as `seen`: nothing is read any more, and so nothing can be missing. A
+/// repeated refresh finds the same events and so yields the same answer. `at_sign_in`: the ID token carries the `nonce` (OpenID Connect Core §12.2).
 pub(crate) async fn tokens(
     app: &App,
     request: &RequestId,
@@ -111,10 +108,8 @@ pub(crate) async fn tokens(
     let current = &grant.current;
 
     let access = access_claims(app, request, &client_id, &subject, sign_in, grant);
-    let access_token = app
-        .minter
-        .sign(TokenAlgorithm::EdDSA, "at+jwt", &access)
-        .await?;
+    let alg = client.registered.access_token_algorithm();
+    let access_token = app.minter.sign(alg, "at+jwt", &access).await?;
     let mut answer = json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -146,7 +141,7 @@ pub(crate) async fn tokens(
             binding: sign_in.binding.as_str(),
             nonce: nonce.filter(|_| at_sign_in),
             act: subject.act.as_ref(),
-            person: PersonClaims::within(app, &current.scope, sign_in).await?,
+            person: PersonClaims::within(&current.scope, seen.person.as_ref()),
         };
         answer["id_token"] = json!(app.minter.sign(alg, "JWT", &claims).await?);
     }

@@ -68,9 +68,7 @@ pub(crate) async fn post(
             ))
         }
     };
-    // Refused now or not at all: once the log says that tokens were issued, they must be had.
-    app.minter
-        .admits(by.client.registered.id_token_signed_response_alg)?;
+    issue::admits(&app, &by.client)?;
     let body = match grant_type {
         "authorization_code" => {
             may_use(GrantType::AuthorizationCode)?;

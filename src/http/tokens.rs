@@ -258,12 +258,7 @@ pub(crate) async fn userinfo(
             "the access token was not granted the scope openid",
         )));
     }
-    let sign_in = seen
-        .request
-        .as_ref()
-        .and_then(|request| request.state.sign_in());
-    let sign_in = sign_in.ok_or_else(invalid)?;
-    let person = PersonClaims::within(&app, &scope, sign_in).await?;
+    let person = PersonClaims::within(&scope, seen.person.as_ref());
     let mut answer = serde_json::to_value(person).unwrap_or_else(|_| json!({}));
     answer["sub"] = json!(claims.sub);
     answer["agent_id"] = json!(claims.agent_id);

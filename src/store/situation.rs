@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 
 use super::{
-    Append, MAX_RETRIES, Store, StoreError, append::Committed, as_u64, on, projection::Projected,
-    sql, timestamp,
+    Append, MAX_RETRIES, Person, Store, StoreError, append::Committed, as_u64, on,
+    projection::Projected, sql, timestamp,
 };
 use crate::{
     domain::{
@@ -42,6 +42,8 @@ pub struct Situation {
     pub details: Option<RequestDetails>,
     /// Those it depends on.
     pub standing: Standing,
+    /// The person behind the agent that signed in, as the vault knows them.
+    pub person: Option<Person>,
 }
 
 fn read<S: DeserializeOwned>(version: i64, body: &str) -> Result<Versioned<S>, StoreError> {
@@ -53,7 +55,7 @@ fn read<S: DeserializeOwned>(version: i64, body: &str) -> Result<Versioned<S>, S
 
 impl Store {
     /// Reads a request with its client, and the agent given or else the one that signed in, with
-    /// that agent's owner.
+    /// that agent's owner; and the person who signed in by it.
     ///
     /// # Errors
     ///
@@ -68,6 +70,7 @@ impl Store {
             request: None,
             details: None,
             standing: Standing::default(),
+            person: None,
         };
         let (request, agent) = (request.to_string(), agent.map(ToString::to_string));
         on!(Pool, &self.pool, sql::SITUATION, |c, sql| {
@@ -81,6 +84,13 @@ impl Store {
                 let version: i64 = row.try_get("version")?;
                 if kind == "clock" {
                     situation.now = timestamp(version)?;
+                    continue;
+                }
+                if kind == "person" {
+                    situation.person = Some(Person {
+                        email: row.try_get("email")?,
+                        name: row.try_get("name")?,
+                    });
                     continue;
                 }
                 let body: String = row.try_get("body")?;

@@ -187,27 +187,33 @@ pub(crate) const CLEAR_PROJECTIONS: [Text; 4] = [
 /// request may look at, in one statement and so of one moment.
 pub(crate) const SITUATION: Text = Text {
     sqlite: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
-            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac
+            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
+            null as name, null as email
         from requests r left join request_details d on d.request_id = r.id where r.id = $1
-        union all select 'client', c.id, c.version, c.state, null, null, null, null, null
+        union all select 'client', c.id, c.version, c.state, null, null, null, null, null, null, null
         from clients c where c.id = (select client_id from requests where id = $1)
-        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null
+        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null, null, null
         from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
-        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null
-        from owners o where o.id = (select owner_id from agents
-            where id = coalesce($2, (select agent_id from requests where id = $1)))",
-    postgres: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
-            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac
-        from requests r left join request_details d on d.request_id = r.id where r.id = $1
-        union all select 'client', c.id, c.version, c.state, null, null, null, null, null
-        from clients c where c.id = (select client_id from requests where id = $1)
-        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null
-        from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
-        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null
+        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null, null, null
         from owners o where o.id = (select owner_id from agents
             where id = coalesce($2, (select agent_id from requests where id = $1)))
+        union all select 'person', p.owner_id, 0, null, null, null, null, null, null, p.name, p.email
+        from people p where p.owner_id = (select owner_id from requests where id = $1)",
+    postgres: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
+            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
+            null as name, null as email
+        from requests r left join request_details d on d.request_id = r.id where r.id = $1
+        union all select 'client', c.id, c.version, c.state, null, null, null, null, null, null, null
+        from clients c where c.id = (select client_id from requests where id = $1)
+        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null, null, null
+        from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
+        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null, null, null
+        from owners o where o.id = (select owner_id from agents
+            where id = coalesce($2, (select agent_id from requests where id = $1)))
+        union all select 'person', p.owner_id, 0, null, null, null, null, null, null, p.name, p.email
+        from people p where p.owner_id = (select owner_id from requests where id = $1)
         union all select 'clock', '', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-            null, null, null, null, null, null",
+            null, null, null, null, null, null, null, null",
 };
 
 pub(crate) const AGENT: Text = both("select version, state as body from agents where id = $1");
@@ -218,6 +224,8 @@ pub(crate) const DATABASE_CLOCK: &str =
 
 // ---- the log -------------------------------------------------------------------------------
 
+pub(crate) const VERSION: Text =
+    both("select coalesce(max(version), 0) as number from events where stream = $1");
 /// The ids of the events that refresh tokens of a request were derived from, in pages by version.
 pub(crate) const ISSUING_EVENTS: Text = both(
     "select version, body from events

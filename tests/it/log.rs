@@ -149,6 +149,7 @@ impl Node {
             token_endpoint_auth_method: None,
             scope: Scope::parse("openid").expect("a scope"),
             id_token_signed_response_alg: TokenAlgorithm::default(),
+            access_token_signed_response_alg: None,
             subject: SubjectKind::default(),
             minimum_binding: Binding::None,
             client_uri: None,

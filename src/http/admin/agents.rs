@@ -7,7 +7,7 @@ use axum::{
     extract::{RawQuery, Request, State},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -56,6 +56,10 @@ fn invalid(description: impl AsRef<str>) -> ApiError {
     ApiError::invalid_request(description)
 }
 
+fn name(field: &str, text: &str) -> Result<String, ApiError> {
+    shown_name(field, text, MAX_NAME_CHARACTERS).map_err(invalid)
+}
+
 struct Checked {
     name: String,
     email: String,
@@ -65,13 +69,10 @@ struct Checked {
 
 impl AgentBody {
     async fn checked(self, app: &App, owner_id: OwnerId) -> Result<Checked, ApiError> {
-        let name = shown_name("agent_name", &self.agent_name, MAX_NAME_CHARACTERS)?;
-        let user_name = shown_name("user_name", &self.user_name, MAX_NAME_CHARACTERS)?;
+        let agent_name = name("agent_name", &self.agent_name)?;
+        let user_name = name("user_name", &self.user_name)?;
         let email = address(&self.user_email)?;
-        let model = self
-            .model
-            .map(|model| shown_name("model", &model, MAX_NAME_CHARACTERS))
-            .transpose()?;
+        let model = self.model.map(|model| name("model", &model)).transpose()?;
         if self.capabilities.len() > MAX_CAPABILITIES {
             return Err(invalid(format!(
                 "capabilities may have {MAX_CAPABILITIES} entries"
@@ -79,7 +80,7 @@ impl AgentBody {
         }
         let mut capabilities = Vec::with_capacity(self.capabilities.len());
         for capability in &self.capabilities {
-            capabilities.push(shown_name("capabilities", capability, MAX_NAME_CHARACTERS)?);
+            capabilities.push(name("capabilities", capability)?);
         }
         let allowed_scopes = match self.allowed_scopes {
             None => None,
@@ -113,7 +114,7 @@ impl AgentBody {
             minimum_binding: self.minimum_binding.unwrap_or_default(),
         };
         Ok(Checked {
-            name,
+            name: agent_name,
             email,
             user_name,
             registered,
@@ -209,12 +210,7 @@ pub(super) async fn create(
     };
     let mut answer = shown(&id, &agent, Some(&checked.name));
     answer["agent_secret"] = json!(secret.expose());
-    Ok((
-        StatusCode::CREATED,
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(answer),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {

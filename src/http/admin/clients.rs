@@ -7,7 +7,7 @@ use axum::{
     extract::{RawQuery, Request, State},
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -46,6 +46,7 @@ pub(crate) struct ClientBody {
     token_endpoint_auth_method: Option<AuthMethod>,
     scope: Option<String>,
     id_token_signed_response_alg: Option<TokenAlgorithm>,
+    access_token_signed_response_alg: Option<TokenAlgorithm>,
     subject: Option<SubjectKind>,
     minimum_binding: Option<Binding>,
     client_uri: Option<String>,
@@ -55,22 +56,21 @@ fn invalid(description: impl AsRef<str>) -> ApiError {
     ApiError::new(ErrorCode::InvalidClientMetadata, description)
 }
 
-/// A name that can be shown: printable, within a bound.
-pub(super) fn shown_name(field: &str, name: &str, most: usize) -> Result<String, ApiError> {
+/// A name that can be shown: printable, within a bound; else what is wrong with it.
+pub(super) fn shown_name(field: &str, name: &str, most: usize) -> Result<String, String> {
     let name = name.trim();
     let fits = (1..=most).contains(&name.chars().count());
     if fits && name.chars().all(|c| !c.is_control() && !is_invisible(c)) {
         Ok(name.to_owned())
     } else {
-        Err(invalid(format!(
-            "{field} must be 1 to {most} printable characters"
-        )))
+        Err(format!("{field} must be 1 to {most} printable characters"))
     }
 }
 
 impl ClientBody {
     fn checked(self) -> Result<ClientRegistered, ApiError> {
-        let client_name = shown_name("client_name", &self.client_name, MAX_NAME_CHARACTERS)?;
+        let client_name =
+            shown_name("client_name", &self.client_name, MAX_NAME_CHARACTERS).map_err(invalid)?;
         let public = self.token_endpoint_auth_method == Some(AuthMethod::None);
         if !(1..=MAX_REDIRECT_URIS).contains(&self.redirect_uris.len()) {
             return Err(ApiError::new(
@@ -110,6 +110,7 @@ impl ClientBody {
             token_endpoint_auth_method: self.token_endpoint_auth_method,
             scope,
             id_token_signed_response_alg: self.id_token_signed_response_alg.unwrap_or_default(),
+            access_token_signed_response_alg: self.access_token_signed_response_alg,
             subject: self.subject.unwrap_or_default(),
             minimum_binding: self.minimum_binding.unwrap_or_default(),
             client_uri: self.client_uri,
@@ -158,17 +159,13 @@ pub(super) async fn create(
         // RFC 7591 §3.2.1: required beside a secret; 0 means that it does not expire.
         answer["client_secret_expires_at"] = json!(0);
     }
-    Ok((
-        StatusCode::CREATED,
-        [(header::CACHE_CONTROL, "no-store")],
-        Json(answer),
-    )
-        .into_response())
+    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 fn shown(id: &ClientId, registered: &ClientRegistered) -> Value {
     let mut value = serde_json::to_value(registered).unwrap_or_default();
     value["client_id"] = json!(id);
+    value["access_token_signed_response_alg"] = json!(registered.access_token_algorithm());
     value["response_types"] = json!(["code"]);
     value
 }

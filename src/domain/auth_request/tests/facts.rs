@@ -115,6 +115,7 @@ pub(super) fn registered_client() -> ClientRegistered {
         token_endpoint_auth_method: None,
         scope: scope("openid profile email"),
         id_token_signed_response_alg: TokenAlgorithm::RS256,
+        access_token_signed_response_alg: None,
         subject: SubjectKind::Agent,
         minimum_binding: Binding::Address,
         client_uri: None,

@@ -67,6 +67,10 @@ const HARMLESS: &[(&str, &str)] = &[
     ("client/Registered.client_name", "name"),
     ("client/Registered.token_endpoint_auth_method", "token"),
     ("client/Registered.id_token_signed_response_alg", "token"),
+    (
+        "client/Registered.access_token_signed_response_alg",
+        "token",
+    ),
     // The name of an admin key, as an administrator gave it: who acted must be told by it.
     ("administration/AdminKeyCreated.name", "name"),
     // Keyed, under a key that is erased with the owner or after a day's retention.
