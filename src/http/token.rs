@@ -200,7 +200,9 @@ async fn rotate(
                 .map_err(|error| ApiError::new(ErrorCode::InvalidScope, error.to_string()))?,
         ),
     };
-    let unknown = || invalid_grant("the refresh token is not valid");
+    // One text: a stranger is not told whether it is somebody else's.
+    let unknown =
+        || invalid_grant("the refresh token is not valid, or was issued to another client");
     let presented = app
         .derivation
         .parse(ArtefactKind::RefreshToken, token)
@@ -244,10 +246,9 @@ async fn rotate(
         };
         tracing::info!(%request, client = %by.id, ?refusal, "a refresh token was refused");
         return Err(match refusal {
-            RefreshRefusal::NotLive | RefreshRefusal::NeedsHistory => unknown(),
-            RefreshRefusal::OtherClient => {
-                invalid_grant("the refresh token was issued to another client")
-            }
+            RefreshRefusal::NotLive
+            | RefreshRefusal::NeedsHistory
+            | RefreshRefusal::OtherClient => unknown(),
             RefreshRefusal::Expired => invalid_grant("the refresh token has expired"),
             RefreshRefusal::Replayed => {
                 invalid_grant("the refresh token was used before: the whole grant has been revoked")

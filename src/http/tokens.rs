@@ -11,6 +11,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::{
     ApiError,
@@ -22,8 +23,8 @@ use super::{
 use crate::{
     crypto::{AccessClaims, ArtefactKind, Presented},
     domain::{
-        Actor, ClientId, Decision, RequestId, Scope,
-        auth_request::{AuthRequest, RevokedReason, revoke_access_token, revoke_grant},
+        Actor, ClientId, Decision, EventId, RequestFact, RequestId, Scope,
+        auth_request::{AuthRequest, NeedsHistory, revoke_access_token, revoke_refresh_token},
     },
     oauth::{ErrorCode, Parameters},
     store::Situation,
@@ -173,40 +174,45 @@ pub(crate) async fn revoke(
         let scope = App::day_scope(app.store.now().await?);
         let address_hash = app.address_hash(&scope, &caller).await?;
         let metadata = caller.metadata(Actor::Client(by.id), Some(address_hash));
-        let older = match &token {
-            // Any generation of the grant ends it: whoever revokes wants it dead.
-            Token::Refresh(presented) => {
-                let matches = |event: &_| app.derivation.matches(presented, event);
-                app.store
-                    .history_contains(&presented.request_id, matches)
-                    .await?
-            }
-            Token::Access(_) => false,
-        };
-        app.store
-            .on_request(token.request(), None, &metadata, |seen| {
-                match &seen.request {
-                    Some(request) if request.state.asked().client_id == by.id => {
-                        end(&token, &request.state, older, seen.now)
-                    }
-                    _ => Decision::unchanged(()),
+        let end = async |proved_older| {
+            let end = |seen: &Situation| match &seen.request {
+                Some(request) if request.state.asked().client_id == by.id => {
+                    end(&app, &token, &request.state, proved_older, seen.now)
                 }
-            })
-            .await?;
+                _ => Decision::unchanged(Ok(())),
+            };
+            let request = token.request();
+            let outcome = app.store.on_request(request, None, &metadata, end).await;
+            outcome.map(|(ended, _)| ended)
+        };
+        if let (Err(NeedsHistory), Token::Refresh(presented)) = (end(false).await?, &token) {
+            let matches = |event: &_| app.derivation.matches(presented, event);
+            let request = &presented.request_id;
+            if app.store.history_contains(request, matches).await? {
+                // Proved once, that needs no further proof.
+                let _ = end(true).await?;
+            }
+        }
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())
 }
 
 fn end(
+    app: &App,
     token: &Token,
     request: &AuthRequest,
-    of_grant: bool,
+    proved_older: bool,
     now: Timestamp,
-) -> Decision<(), crate::domain::RequestFact> {
+) -> Decision<Result<(), NeedsHistory>, RequestFact> {
     match token {
-        Token::Access(claims) => revoke_access_token(request, &claims.jti, claims.exp, now),
-        Token::Refresh(_) if of_grant => revoke_grant(request, RevokedReason::RevokedByClient),
-        Token::Refresh(_) => Decision::unchanged(()),
+        Token::Access(claims) => {
+            let Decision { facts, .. } = revoke_access_token(request, &claims.jti, claims.exp, now);
+            Decision::with(facts, Ok(()))
+        }
+        Token::Refresh(presented) => {
+            let presents = |event: &EventId| app.derivation.matches(presented, event);
+            revoke_refresh_token(request, &presents, proved_older)
+        }
     }
 }
 
@@ -216,7 +222,7 @@ pub(crate) async fn userinfo(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let in_header = bearer(request.headers())?;
+    let in_header = bearer(request.headers()).map_err(challenged)?;
     let in_body = if request.method() == Method::POST {
         let Form(parameters) = <Form as axum::extract::FromRequest<()>>::from_request(request, &())
             .await
@@ -224,7 +230,7 @@ pub(crate) async fn userinfo(
         parameters
             .one("access_token")
             .map_err(|e| challenged(e.into()))?
-            .map(ToOwned::to_owned)
+            .map(|token| Zeroizing::new(token.to_owned()))
     } else {
         None
     };
@@ -271,7 +277,7 @@ pub(crate) async fn userinfo(
 }
 
 /// The token of an `Authorization: Bearer` header.
-pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -286,7 +292,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         .ok()
         .and_then(|text| text.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
+        .map(|(_, token)| Zeroizing::new(token.trim().to_owned()));
     Ok(token.filter(|token| !token.is_empty()))
 }
 

@@ -29,7 +29,7 @@ pub use facts::{
 };
 pub use redeem::{RedeemCode, RedeemRefusal, redeem_code};
 pub use refresh::{Presented, Refresh, RefreshRefusal, Refreshed, refresh};
-pub use revoke::{revoke_access_token, revoke_grant};
+pub use revoke::{NeedsHistory, revoke_access_token, revoke_grant, revoke_refresh_token};
 pub use sign_in::{
     Authenticate, AuthenticateRefusal, Authenticated, MAX_REJECTIONS, authenticate, reissue_code,
 };

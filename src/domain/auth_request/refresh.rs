@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    AuthRequest, RefreshTokenRepeated, RefreshTokenReplayed, RequestFact, Revoked, RevokedReason,
-    TokenRefreshed,
+    AuthRequest, Grant, RefreshTokenRepeated, RefreshTokenReplayed, RequestFact, Revoked,
+    RevokedReason, TokenRefreshed,
 };
 use crate::domain::{ClientId, Decision, EventId, Lifetimes, Scope, Standing};
 
@@ -17,6 +17,23 @@ pub enum Presented {
     Previous,
     /// Neither: an older generation, or none of ours. The stream's history tells.
     Other,
+}
+
+impl Grant {
+    /// Which of its refresh tokens is presented, as far as the state remembers.
+    pub(super) fn presented(&self, presents: &dyn Fn(&EventId) -> bool) -> Presented {
+        if presents(&self.current.issued_by) {
+            Presented::Current
+        } else if self
+            .previous
+            .as_ref()
+            .is_some_and(|used| presents(&used.issued_by))
+        {
+            Presented::Previous
+        } else {
+            Presented::Other
+        }
+    }
 }
 
 /// A client that has authenticated itself presents a refresh token.
@@ -82,24 +99,17 @@ pub fn refresh(
     else {
         return refuse(Refusal::NotLive);
     };
-    let presented = if !grant.refreshable {
+    if !grant.refreshable {
         return refuse(Refusal::NotLive);
-    } else if (command.presents)(&grant.current.issued_by) {
-        Presented::Current
-    } else if grant
-        .previous
-        .as_ref()
-        .is_some_and(|used| (command.presents)(&used.issued_by))
-    {
-        Presented::Previous
-    } else if !command.proved_older {
-        return refuse(Refusal::NeedsHistory);
-    } else {
-        Presented::Other
-    };
-    // A stranger who holds somebody's token must not be able to end their grant with it.
+    }
+    // A stranger who holds somebody's token must not be able to end their grant with it, nor to have
+    // its history searched for a guess.
     if command.client_id != asked.client_id {
         return refuse(Refusal::OtherClient);
+    }
+    let presented = grant.presented(command.presents);
+    if presented == Presented::Other && !command.proved_older {
+        return refuse(Refusal::NeedsHistory);
     }
     if standing.cut_off(sign_in.position).is_some() {
         return refuse(Refusal::Suspended);

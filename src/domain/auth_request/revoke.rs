@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{AccessTokenRevoked, AuthRequest, RequestFact, Revoked, RevokedReason};
-use crate::domain::Decision;
+use super::{AccessTokenRevoked, AuthRequest, Presented, RequestFact, Revoked, RevokedReason};
+use crate::domain::{Decision, EventId};
 
 /// Ends the sign-in and everything issued from it; one that has ended, or in which nobody has
 /// signed in, stays as it is.
@@ -15,6 +15,29 @@ pub fn revoke_grant(request: &AuthRequest, reason: RevokedReason) -> Decision<()
         }
         AuthRequest::Pending { .. } | AuthRequest::Revoked { .. } => Decision::unchanged(()),
     }
+}
+
+/// The state does not tell whose generation a refresh token is: the stream's history must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NeedsHistory;
+
+/// Ends the grant that a refresh token belongs to, whatever its generation: whoever revokes wants it
+/// dead (RFC 7009 §2.1). `presents` says whether the token is the one derived from an event;
+/// `proved_older`, that the stream's history holds that event.
+#[must_use]
+pub fn revoke_refresh_token(
+    request: &AuthRequest,
+    presents: &dyn Fn(&EventId) -> bool,
+    proved_older: bool,
+) -> Decision<Result<(), NeedsHistory>, RequestFact> {
+    let AuthRequest::Redeemed { grant, .. } = request else {
+        return Decision::unchanged(Ok(()));
+    };
+    if grant.presented(presents) == Presented::Other && !proved_older {
+        return Decision::unchanged(Err(NeedsHistory));
+    }
+    let Decision { facts, .. } = revoke_grant(request, RevokedReason::RevokedByClient);
+    Decision::with(facts, Ok(()))
 }
 
 /// Revokes one access token of the grant. One that has run out needs no revoking, and a second time

@@ -168,6 +168,9 @@ fn a_strange_client_gets_nothing_and_ends_nothing_with_any_token() {
         .then_only(Err(Refusal::OtherClient))
         .when(refresh(stolen(SECOND)))
         .then_only(Err(Refusal::OtherClient))
+        // Nor is the history searched for it.
+        .when(refresh(stolen(FIRST)))
+        .then_only(Err(Refusal::OtherClient))
         .when(refresh(Refreshing {
             proved_older: true,
             ..stolen(FIRST)

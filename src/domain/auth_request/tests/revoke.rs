@@ -2,11 +2,14 @@
 
 use super::{
     facts::{authenticated, code_until, created, redeemed, refreshed, revoked},
-    harness::{MINUTE, Seen, Story, at, given},
+    harness::{MINUTE, Seen, Story, at, event, given},
 };
 use crate::domain::{
-    Decision, RequestFact,
-    auth_request::{AccessTokenRevoked, RevokedReason, Status, revoke_access_token, revoke_grant},
+    Decision, EventId, RequestFact,
+    auth_request::{
+        AccessTokenRevoked, NeedsHistory, RevokedReason, Status, revoke_access_token, revoke_grant,
+        revoke_refresh_token,
+    },
 };
 
 const EVERY_REASON: [RevokedReason; 5] = [
@@ -29,6 +32,14 @@ fn granted() -> Story {
 fn access_token(jti: &'static str, issued: i64) -> impl Fn(&Seen) -> Decision<(), RequestFact> {
     let exp = at(issued + 10 * MINUTE).as_second();
     move |seen| revoke_access_token(seen.request(), jti, exp, seen.now)
+}
+
+/// The refresh token that is derived from that event.
+fn refresh_token(
+    issued_by: EventId,
+    proved_older: bool,
+) -> impl Fn(&Seen) -> Decision<Result<(), NeedsHistory>, RequestFact> {
+    move |seen| revoke_refresh_token(seen.request(), &|event| *event == issued_by, proved_older)
 }
 
 fn token_revoked(jti: &str, issued: i64) -> RequestFact {
@@ -74,6 +85,40 @@ fn a_waiting_page_has_nothing_to_revoke() {
         .then_only(())
         .when(access_token("jti-1", 0))
         .then_only(());
+}
+
+#[test]
+fn a_refresh_token_of_any_generation_ends_the_grant_and_only_an_older_one_needs_the_history() {
+    let ended = [revoked(RevokedReason::RevokedByClient)];
+    let story = granted().and([refreshed(2, 0), refreshed(3, 0)]);
+    // The current one and the one before: the state remembers both.
+    for issued_by in [event(6), event(5)] {
+        story
+            .clone()
+            .when(refresh_token(issued_by, false))
+            .then(ended.clone(), Ok(()));
+    }
+    story
+        .clone()
+        .when(refresh_token(event(4), false))
+        .then_only(Err(NeedsHistory));
+    story
+        .when(refresh_token(event(4), true))
+        .then(ended, Ok(()))
+        // What has ended is not searched for again.
+        .when(refresh_token(event(4), false))
+        .then_only(Ok(()));
+}
+
+#[test]
+fn a_refresh_token_of_a_sign_in_without_a_grant_revokes_nothing() {
+    for story in [given([created()]), signed_in()] {
+        story
+            .when(refresh_token(event(4), false))
+            .then_only(Ok(()))
+            .when(refresh_token(event(4), true))
+            .then_only(Ok(()));
+    }
 }
 
 #[test]
