@@ -146,11 +146,40 @@ impl OAuthError {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
 
     #[test]
     fn a_description_holds_only_what_rfc_6749_allows() {
         let error = OAuthError::new(ErrorCode::InvalidRequest, "a \"b\" \\ \r\n ü");
         assert_eq!(error.description, "a 'b' ' ?? ?");
+    }
+
+    /// Whatever these rooms say may become a description, so all of it is ASCII.
+    #[test]
+    fn no_message_that_we_write_is_altered() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut folders: Vec<_> = ["domain", "oauth", "http"]
+            .map(|room| source.join(room))
+            .into();
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.extend((!path.ends_with("tests")).then_some(path));
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                for line in code.lines() {
+                    let comment = line.trim_start().starts_with("//");
+                    assert!(comment || line.is_ascii(), "{}: {line}", path.display());
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 40, "the sources were not found");
     }
 }

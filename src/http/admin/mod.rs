@@ -13,8 +13,9 @@ use axum::{
     http::request::Parts,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, any, get, post},
 };
+use http::{HeaderValue, header};
 
 use super::{
     ApiError,
@@ -46,6 +47,11 @@ pub(crate) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(app, with_key))
+}
+
+/// `/api/admin/` itself: a router mounted at `/api/admin` does not match it.
+pub(crate) fn root(app: Arc<App>) -> MethodRouter<Arc<App>> {
+    any(not_found).layer(middleware::from_fn_with_state(app, with_key))
 }
 
 /// Who administers: the name of the key that was presented.
@@ -94,13 +100,22 @@ async fn with_key(State(app): State<Arc<App>>, mut request: Request, next: Next)
             Err(error) => return error.into_response(),
         }
     }
-    next.run(request).await
+    let mut response = next.run(request).await;
+    // Names, addresses and secrets that are shown once: for nobody's cache.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Every key is compared, in constant time, so that the time says nothing about which came close.
 fn named(app: &App, request: &Request) -> Result<Administrator, ApiError> {
     use subtle::ConstantTimeEq;
-    let presented = bearer(request.headers())?.ok_or_else(no_key)?;
+    // Two keys are as good as none.
+    let presented = bearer(request.headers())
+        .ok()
+        .flatten()
+        .ok_or_else(no_key)?;
     let mac = app.hash_keys.admin_keys.mac_hex(&[presented.as_bytes()]);
     let mut found = None;
     for (name, known) in &app.admin_keys {
