@@ -99,15 +99,61 @@ pub struct AdminKeyCreated {
     pub name: String,
 }
 
+/// The log was read: which part of it. Filters are names of ours, never free text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditLogRead {
+    /// From behind this position on.
+    pub after: u64,
+    /// At most so many events; absent: followed live, for as long as the reader stayed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Only this stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<StreamId>,
+    /// Only this type.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_name: Option<String>,
+    /// Only what concerns this agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Only what concerns this client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<ClientId>,
+    /// Only what was recorded at or after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Only what was recorded before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
 facts! {
     /// What administrators do to the server itself.
     AdministrationFact {
         AdminKeyCreated(AdminKeyCreated),
+        AuditLogRead(AuditLogRead),
     }
 }
 
+/// Whether any kind of stream holds events of that type.
+#[must_use]
+pub fn is_event_type(type_name: &str) -> bool {
+    [
+        RequestFact::TYPES,
+        AgentFact::TYPES,
+        ClientFact::TYPES,
+        OwnerFact::TYPES,
+        SigningKeyFact::TYPES,
+        DerivationKeyFact::TYPES,
+        AdministrationFact::TYPES,
+    ]
+    .iter()
+    .any(|types| types.contains(&type_name))
+}
+
 /// A stream: one subject, with an end of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum StreamId {
     /// One sign-in, from the waiting page to the last token.
     AuthRequest(RequestId),
@@ -135,9 +181,9 @@ impl StreamId {
             "agent" => Self::Agent(name.parse().ok()?),
             "client" => Self::Client(name.parse().ok()?),
             "owner" => Self::Owner(name.parse().ok()?),
-            "signing_key" => Self::SigningKey(name.to_owned()),
-            "derivation_key" => Self::DerivationKey(name.to_owned()),
-            "administration" => Self::Administration(name.to_owned()),
+            "signing_key" if is_key_id(name) => Self::SigningKey(name.to_owned()),
+            "derivation_key" if is_key_id(name) => Self::DerivationKey(name.to_owned()),
+            "administration" if is_day(name) => Self::Administration(name.to_owned()),
             _ => return None,
         })
     }
@@ -154,6 +200,35 @@ impl StreamId {
             Self::DerivationKey(_) => "derivation_key",
             Self::Administration(_) => "administration",
         }
+    }
+}
+
+fn is_key_id(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// As `2026-01-31`, and no other way of writing a day.
+fn is_day(name: &str) -> bool {
+    let day: Result<jiff::civil::Date, _> = name.parse();
+    day.is_ok_and(|day| day.to_string() == name)
+}
+
+/// A text that names no stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a stream")]
+pub struct InvalidStream;
+
+impl TryFrom<String> for StreamId {
+    type Error = InvalidStream;
+    fn try_from(text: String) -> Result<Self, InvalidStream> {
+        Self::parse(&text).ok_or(InvalidStream)
+    }
+}
+
+impl From<StreamId> for String {
+    fn from(stream: StreamId) -> Self {
+        stream.to_string()
     }
 }
 
@@ -443,6 +518,30 @@ mod tests {
             event.fact,
             Fact::Administration(AdministrationFact::AdminKeyCreated(created))
         );
+    }
+
+    #[test]
+    fn a_stream_is_named_by_an_id_a_key_or_a_day_and_by_no_other_text() {
+        for text in [
+            "agent/agent_00000000000000000000000000000000",
+            "signing_key/Zm9v-_1",
+            "derivation_key/1",
+            "administration/2026-01-31",
+        ] {
+            assert_eq!(StreamId::parse(text).unwrap().to_string(), text);
+        }
+        for text in [
+            "agent",
+            "agent/ada@people.example",
+            "signing_key/",
+            "derivation_key/ada@people.example",
+            "administration/2026-1-31",
+            "administration/2026-02-30",
+            "administration/today",
+            "oracle/1",
+        ] {
+            assert_eq!(StreamId::parse(text), None, "{text}");
+        }
     }
 
     #[test]

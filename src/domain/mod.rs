@@ -25,9 +25,9 @@ pub use client::{
     UnknownAlgorithm,
 };
 pub use event::{
-    Actor, AdminKeyCreated, AdministrationFact, DerivationKeyFact, Envelope, Fact, FactError,
-    KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact, SigningKeyGenerated, StreamId,
-    Upcaster, decode, newest_schema,
+    Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,
+    FactError, InvalidStream, KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact,
+    SigningKeyGenerated, StreamId, Upcaster, decode, is_event_type, newest_schema,
 };
 pub use id::*;
 pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};

@@ -7,6 +7,7 @@
 //! [`sql`] holds every SQL text, [`vault`] what may not be in the log, [`follower`] those who read
 //! on behind the head, [`maintenance`] the check and the rebuild of the projections.
 
+mod administration;
 mod append;
 mod audit;
 mod batch;

@@ -1,6 +1,7 @@
-//! The audit log: events as they were written, filtered, paged by position, or followed live.
+//! The audit log: events as they were written, filtered, paged by position, or followed live. That
+//! it was read is itself an event.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -16,9 +17,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::Paging;
+use super::{Administrator, Paging};
 use crate::{
-    http::{ApiError, app::App},
+    domain::{AdministrationFact, AuditLogRead, Envelope, StreamId, is_event_type},
+    http::{ApiError, app::App, extract::Caller},
+    oauth::Parameters,
     store::AuditFilter,
 };
 
@@ -35,45 +38,90 @@ struct Answer {
 
 /// The position that an event stands at.
 fn position(event: &RawValue) -> Option<u64> {
-    let event: crate::domain::Envelope = serde_json::from_str(event.get()).ok()?;
+    let event: Envelope = serde_json::from_str(event.get()).ok()?;
     Some(event.position)
+}
+
+/// Whether an event tells of nothing but that the log was read.
+fn is_reading(event: &RawValue) -> bool {
+    let event: Result<Envelope, _> = serde_json::from_str(event.get());
+    event.is_ok_and(|event| event.type_name == "AuditLogRead")
+}
+
+/// A filter, if there is one. What it cannot be is refused: it would match nothing, and the text might
+/// be anything, which has no place in the event that tells of the reading.
+fn filter<T: FromStr<Err: Display>>(
+    parameters: &Parameters,
+    name: &'static str,
+) -> Result<Option<T>, ApiError> {
+    let text = parameters.one(name)?;
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error| ApiError::invalid_request(format!("{name} {error}")))
+}
+
+fn moment(parameters: &Parameters, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
+    let text = parameters.one(name)?;
+    text.map(str::parse).transpose().map_err(|_| {
+        ApiError::invalid_request(format!("{name} must be a time as in 2026-01-31T12:00:00Z"))
+    })
+}
+
+/// What is asked for, as the log will tell it.
+fn asked(paging: &Paging, parameters: &Parameters) -> Result<AuditLogRead, ApiError> {
+    let stream = match parameters.one("stream")? {
+        None => None,
+        Some(text) => Some(
+            StreamId::parse(text)
+                .ok_or_else(|| ApiError::invalid_request("stream is not the name of a stream"))?,
+        ),
+    };
+    let type_name = parameters.one("type")?;
+    if type_name.is_some_and(|name| !is_event_type(name)) {
+        return Err(ApiError::invalid_request("type is not a type of event"));
+    }
+    Ok(AuditLogRead {
+        after: paging.after,
+        limit: Some(paging.limit),
+        stream,
+        type_name: type_name.map(ToOwned::to_owned),
+        agent_id: filter(parameters, "agent_id")?,
+        client_id: filter(parameters, "client_id")?,
+        since: moment(parameters, "since")?,
+        until: moment(parameters, "until")?,
+    })
 }
 
 /// GET /api/admin/audit-log: JSON, one event a line, or a live tail, as `Accept` asks.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (paging, parameters) = Paging::read(&query)?;
-    let text = |name| {
-        parameters
-            .one(name)
-            .map(|value| value.map(ToOwned::to_owned))
-    };
-    let moment = |name| -> Result<Option<Timestamp>, ApiError> {
-        let Some(text) = parameters.one(name)? else {
-            return Ok(None);
-        };
-        text.parse().map(Some).map_err(|_| {
-            ApiError::invalid_request(format!("{name} must be a time as in 2026-01-31T12:00:00Z"))
-        })
-    };
+    let mut reading = asked(&paging, &parameters)?;
     let mut filter = AuditFilter {
         after: paging.after,
         limit: paging.limit,
-        stream: text("stream")?,
-        type_name: text("type")?,
-        agent_id: text("agent_id")?,
-        client_id: text("client_id")?,
-        since: moment("since")?,
-        until: moment("until")?,
+        stream: reading.stream.as_ref().map(ToString::to_string),
+        type_name: reading.type_name.clone(),
+        agent_id: reading.agent_id.map(|id| id.to_string()),
+        client_id: reading.client_id.map(|id| id.to_string()),
+        since: reading.since,
+        until: reading.until,
+    };
+    let record = async |reading| {
+        let fact = AdministrationFact::AuditLogRead(reading);
+        let metadata = administrator.acts(&app, &caller).await?;
+        app.store.administered(fact, &metadata).await?;
+        Ok::<_, ApiError>(())
     };
     let accepted = headers
         .get(header::ACCEPT)
         .and_then(|accept| accept.to_str().ok());
     let asks_for = |media_type| accepted.is_some_and(|accept| accept.contains(media_type));
-    let no_store = (header::CACHE_CONTROL, "no-store");
     if asks_for("text/event-stream") {
         let seen = headers
             .get("last-event-id")
@@ -83,25 +131,32 @@ pub(super) async fn list(
         } else if parameters.one("after")?.is_none() {
             filter.after = app.store.last_position().await?;
         }
+        (reading.after, reading.limit) = (filter.after, None);
+        record(reading).await?;
         let tail = Sse::new(tail(app, filter)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-        return Ok(([no_store], tail).into_response());
+        return Ok(tail.into_response());
     }
     // One more than asked for tells whether there is a next page.
     filter.limit += 1;
     let mut items = app.store.audit(&filter).await?;
     let more = items.len() > paging.limit as usize;
     items.truncate(paging.limit as usize);
+    // Reading nothing, or nothing but the readings, is not told: else whoever reads page by page, or
+    // asks again every second, would write what they then read, and never come to an end.
+    if items.iter().any(|event| !is_reading(event)) {
+        record(reading).await?;
+    }
     if asks_for("application/x-ndjson") {
         let lines: String = items.iter().flat_map(|event| [event.get(), "\n"]).collect();
         let media_type = (header::CONTENT_TYPE, "application/x-ndjson");
-        return Ok(([no_store, media_type], lines).into_response());
+        return Ok(([media_type], lines).into_response());
     }
     let next = items
         .last()
         .filter(|_| more)
         .and_then(|last| position(last));
     let next = next.map(|position| position.to_string());
-    Ok(([no_store], Json(Answer { items, next })).into_response())
+    Ok(Json(Answer { items, next }).into_response())
 }
 
 /// The events that fit, from now on; `id` is the position, so that a reconnect resumes without loss.

@@ -1,0 +1,47 @@
+//! The stream of each day: what administrators do to the server itself.
+
+use super::{Append, MAX_RETRIES, Store, StoreError, as_u64, on, sql};
+use crate::{
+    domain::{AdministrationFact, Fact, Metadata, StreamId},
+    edge,
+};
+use sqlx::Row;
+
+impl Store {
+    /// Appends a fact to the stream of today, UTC. It depends on nothing that was read, so it follows
+    /// whatever others append meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing was committed.
+    pub async fn administered(
+        &self,
+        fact: AdministrationFact,
+        metadata: &Metadata,
+    ) -> Result<(), StoreError> {
+        for _ in 0..MAX_RETRIES {
+            let today = self.now().await?.strftime("%Y-%m-%d").to_string();
+            let stream = StreamId::Administration(today);
+            let version = self.version(&stream).await?;
+            let fact = (edge::new_event_id(), Fact::Administration(fact.clone()));
+            let mut append = Append::by(metadata)?;
+            append.facts(stream, version, None, [fact])?;
+            match self.writer.append(append).await {
+                Err(StoreError::Conflict) => {}
+                done => return done.map(drop),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    /// The version of a stream's last event; 0 when it has none.
+    async fn version(&self, stream: &StreamId) -> Result<u64, StoreError> {
+        on!(Pool, &self.pool, sql::VERSION, |c, sql| {
+            let row = sqlx::query(sql)
+                .bind(stream.to_string())
+                .fetch_one(c)
+                .await?;
+            Ok(as_u64(row.try_get("number")?))
+        })
+    }
+}
