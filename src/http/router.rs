@@ -53,8 +53,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
     let paths = open
         .merge(closed)
-        .nest("/api/admin", admin::router(Arc::clone(&app)))
-        .route("/api/admin/", admin::root(Arc::clone(&app)))
+        .nest_service("/api/admin", admin::service(Arc::clone(&app)))
         .fallback(not_found);
     let mounted = if app.base_path.is_empty() {
         paths

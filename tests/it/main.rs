@@ -1,8 +1,10 @@
 //! The tests that run the real program, as browsers, agents, websites and administrators see it.
 
+mod admin_key;
 mod agents;
 mod architecture;
 mod artefacts;
+mod audit;
 mod authorize;
 mod browser;
 mod claims;

@@ -5,7 +5,7 @@ mod audit;
 mod clients;
 mod owners;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Router,
@@ -13,9 +13,10 @@ use axum::{
     http::request::Parts,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, any, get, post},
+    routing::{get, post},
 };
 use http::{HeaderValue, header};
+use tower::{Layer, Service};
 
 use super::{
     ApiError,
@@ -29,10 +30,16 @@ use crate::{
     oauth::{ErrorCode, Parameters},
 };
 
-/// Paths below `/api/admin`. The key is asked for before a path is even looked up, so that nobody
-/// learns which exist.
-pub(crate) fn router(app: Arc<App>) -> Router<Arc<App>> {
-    Router::new()
+/// What stands at `/api/admin` and below. The key is asked for before a path is even looked up: around
+/// the router and not within it, which would tell by `Allow` which paths exist.
+pub(crate) fn service(
+    app: Arc<App>,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send>
++ Clone
++ Send
++ Sync
++ 'static {
+    let paths = Router::new()
         .route("/clients", get(clients::list).post(clients::create))
         .route("/clients/{id}", get(clients::show))
         .route("/agents", get(agents::list).post(agents::create))
@@ -46,12 +53,8 @@ pub(crate) fn router(app: Arc<App>) -> Router<Arc<App>> {
         .route("/audit-log", get(audit::list))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(app, with_key))
-}
-
-/// `/api/admin/` itself: a router mounted at `/api/admin` does not match it.
-pub(crate) fn root(app: Arc<App>) -> MethodRouter<Arc<App>> {
-    any(not_found).layer(middleware::from_fn_with_state(app, with_key))
+        .with_state(Arc::clone(&app));
+    middleware::from_fn_with_state(app, with_key).layer(paths)
 }
 
 /// Who administers: the name of the key that was presented.

@@ -45,7 +45,7 @@ pub(crate) struct Sse {
 }
 
 impl Sse {
-    pub(super) fn new(response: reqwest::Response) -> Self {
+    pub(crate) fn new(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let chunks = response
