@@ -1,6 +1,7 @@
 //! POST /api/agent/authenticate: who is let in, who is refused, and in which words.
 
 mod binding;
+mod load;
 mod order;
 mod policy;
 mod suspension;

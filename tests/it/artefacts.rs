@@ -12,7 +12,8 @@ use crate::{
     sql::sql,
     support::{
         Agent, Api, Authorize, Backend, Client, Options, SignIn, TestServer, Tokens,
-        on_both_databases, process::eventually,
+        on_both_databases,
+        process::{PATIENCE, Process, eventually},
     },
 };
 
@@ -177,7 +178,7 @@ on_both_databases! {
         let column = "select sealed from derivation_keys";
         let sealed = sql(&server, column).await.remove(0);
         sql(&server, "delete from derivation_keys").await;
-        assert!(!starts(&server), "it starts without a key to derive under");
+        does_not_start(&server).await;
 
         // Even somebody who holds the master key, and puts a key in its place, gets nothing.
         let master_key = master_key(&server);
@@ -220,7 +221,8 @@ on_both_databases! {
     }
 }
 
-fn master_key(server: &TestServer) -> MasterKey {
+/// The master key, as an operator has it.
+pub(crate) fn master_key(server: &TestServer) -> MasterKey {
     let text = match server.backend() {
         Backend::Sqlite => std::fs::read_to_string(server.data_dir().join("master.key")).unwrap(),
         Backend::Postgres => {
@@ -233,15 +235,18 @@ fn master_key(server: &TestServer) -> MasterKey {
     MasterKey::from_base64(text.trim()).unwrap()
 }
 
-/// Whether `serve` starts on a stopped server's data. It is expected to end by itself.
-fn starts(server: &TestServer) -> bool {
-    server
-        .command()
-        .arg("serve")
-        .output()
-        .unwrap()
-        .status
-        .success()
+/// `serve` refuses a stopped server's data, with one line.
+async fn does_not_start(server: &TestServer) {
+    let mut process = Process::start(server.command().arg("serve"));
+    let status = process.end(PATIENCE).await;
+    let output = process.output();
+    let said = |text: &str| text.lines().filter(|line| !line.starts_with('{')).count();
+    let text = eventually("the reason", async || {
+        let text = output.text();
+        (text.ends_with('\n') && said(&text) > 0).then_some(text)
+    })
+    .await;
+    assert_eq!((status.code(), said(&text)), (Some(2), 1), "{text}");
 }
 
 #[test]

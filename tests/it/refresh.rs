@@ -115,8 +115,8 @@ on_both_databases! {
         let server = env.start(|options| { options.flag("--refresh-grace", 3); }).await;
         let api = server.api();
         let (client, done) = fresh(&api, json!({})).await;
-        let next = Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
         let used = Clock.now();
+        let next = Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
         let refused = eventually("the grace to end although the token comes again and again", async || {
             let reply = api.refresh(&client, done.tokens.refresh()).await;
             (reply.status != 200).then_some(reply)
@@ -206,17 +206,19 @@ on_both_databases! {
 
     async fn a_refresh_token_ends_when_it_lies_idle(env: Env) {
         let set = |options: &mut crate::support::Options| {
-            options.flag("--refresh-token-idle-lifetime", 4);
+            options.flag("--refresh-token-idle-lifetime", 10);
         };
         let server = env.start(set).await;
         let api = server.api();
         let (client, done) = fresh(&api, json!({})).await;
-        past(2_000).await;
+        // Used again and again it outlives that time.
+        past(4_000).await;
         let mut tokens = done.tokens;
         for _ in 0..2 {
             tokens = Tokens::of(api.refresh(&client, tokens.refresh()).await);
-            past(2_000).await;
+            past(4_000).await;
         }
+        assert!(api.is_active(&client, tokens.refresh()).await);
         eventually("the token to end", async || {
             (!api.is_active(&client, tokens.refresh()).await).then_some(())
         })

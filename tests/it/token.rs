@@ -1,5 +1,7 @@
 //! POST /token with a code: who may exchange what, and what a failed attempt leaves as it was.
 
+mod parameters;
+
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::{Method, header};
 use serde_json::json;
@@ -86,6 +88,21 @@ on_both_databases! {
         let both = basic(&format!("{}:{secret}", client.id));
         let call = api.post("/token").header("authorization", &both).header("authorization", &both);
         api.send(call.form(&form)).await.refused(400, "invalid_request");
+
+        // One that we do not know is a second one all the same.
+        let assertion = ["client_assertion", "client_assertion_type"];
+        for name in assertion {
+            let mut asserted = form.to_vec();
+            asserted.push((name, "x"));
+            let call = api.post("/token").basic_auth(&client.id, Some(secret)).form(&asserted);
+            api.send(call).await.refused(400, "invalid_request");
+            asserted.push(("client_id", &client.id));
+            let call = api.post("/token").form(&asserted);
+            api.send(call).await.refused(401, "invalid_client");
+            asserted.push(("client_secret", secret));
+            let call = api.post("/token").form(&asserted);
+            api.send(call).await.refused(400, "invalid_request");
+        }
 
         let mut other = form.to_vec();
         other.push(("client_id", "client_00000000000000000000000000000000"));

@@ -6,8 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    artefacts::master_key,
     jwt,
-    support::{Agent, Api, Authorize, Client, SignIn, Tokens, api::Auth, on_both_databases},
+    sql::sql,
+    support::{
+        Agent, Api, Authorize, Client, SignIn, TestServer, Tokens, api::Auth, on_both_databases,
+    },
 };
 
 async fn fresh(api: &Api, fields: Value) -> (Client, Agent, SignIn) {
@@ -150,6 +154,23 @@ on_both_databases! {
         }
     }
 
+    async fn revoking_an_older_refresh_token_ends_the_grant_as_well(env: Env) {
+        let api = env.api().await;
+        let stranger = api.create_client(json!({})).await;
+        for generations in [1, 2, 3] {
+            let (client, _, done) = fresh(&api, json!({})).await;
+            let mut last = done.tokens.clone();
+            for _ in 0..generations {
+                last = Tokens::of(api.refresh(&client, last.refresh()).await);
+            }
+            assert_eq!(api.revoke(&stranger, done.tokens.refresh()).await.status, 200);
+            assert!(api.is_active(&client, last.refresh()).await);
+            assert_eq!(api.revoke(&client, done.tokens.refresh()).await.status, 200);
+            assert!(!api.is_active(&client, last.refresh()).await);
+            assert!(!api.is_active(&client, &last.access_token).await);
+        }
+    }
+
     async fn revoking_an_access_token_ends_that_token_alone(env: Env) {
         let api = env.api().await;
         let (client, _, done) = fresh(&api, json!({})).await;
@@ -246,15 +267,22 @@ on_both_databases! {
     }
 
     async fn the_alg_is_pinned_to_the_key(env: Env) {
-        let api = env.api().await;
+        let server = env.server().await;
+        let api = server.api();
         let (client, _, done) = fresh(&api, json!({})).await;
         let token = &done.tokens.access_token;
-        let (_, signature) = token.rsplit_once('.').unwrap();
-        let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
-        for alg in ["RS256", "ES256", "ES384", "PS256", "HS256", "eddsa"] {
+        let key = own_key(server, jwt::header(token)["kid"].as_str().unwrap()).await;
+        let signed = |alg: &str| {
             let mut header = jwt::header(token);
             header["alg"] = json!(alg);
-            is_worthless(&api, &client, &jwt::assemble(&header, &jwt::claims(token), &signature)).await;
+            let unsigned = jwt::assemble(&header, &jwt::claims(token), b"");
+            let signature = key.sign(unsigned.trim_end_matches('.').as_bytes());
+            jwt::assemble(&header, &jwt::claims(token), signature.as_ref())
+        };
+        // The very key signs what each header says, so nothing but its `alg` is wrong.
+        assert!(api.is_active(&client, &signed("EdDSA")).await, "the key is the server's own");
+        for alg in ["RS256", "ES256", "ES384", "PS256", "HS256", "none", "Ed25519", "eddsa", ""] {
+            is_worthless(&api, &client, &signed(alg)).await;
         }
     }
 
@@ -365,6 +393,11 @@ on_both_databases! {
         assert!(reply.header("www-authenticate").starts_with("Bearer realm="));
         assert!(!reply.header("www-authenticate").contains("error"));
 
+        let twice = api.get("/userinfo").bearer_auth("x").bearer_auth("y");
+        let reply = api.send(twice).await;
+        reply.refused(400, "invalid_request");
+        assert!(reply.header("www-authenticate").contains(r#"error="invalid_request""#));
+
         let reply = api.userinfo("x").await;
         reply.refused(401, "invalid_token");
         assert!(reply.header("www-authenticate").contains(r#"error="invalid_token""#));
@@ -376,6 +409,17 @@ on_both_databases! {
         assert!(reply.header("www-authenticate").contains(r#"error="insufficient_scope""#));
         assert_eq!(reply.json.get("email"), None);
     }
+}
+
+/// The server's own Ed25519 key, as somebody who holds its master key can have it.
+async fn own_key(server: &TestServer, kid: &str) -> aws_lc_rs::signature::Ed25519KeyPair {
+    let sealed = format!("select sealed from signing_keys where id = '{kid}'");
+    let sealed = sql(server, &sealed).await.remove(0);
+    let context = format!("signing_key/{kid}");
+    let pkcs8 = master_key(server)
+        .open(&context, &sealed)
+        .expect("it opens");
+    aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&pkcs8).expect("it is a key")
 }
 
 /// A key that is not the server's, and its public half.

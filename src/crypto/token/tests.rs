@@ -115,6 +115,7 @@ async fn an_algorithm_without_a_key_is_refused() {
     let minter = minter(&[EdDSA]);
     let outcome = minter.sign(RS256, "JWT", &claims()).await;
     assert!(matches!(outcome, Err(SignError::NoKey(RS256))));
+    assert!(matches!(minter.admits(RS256), Err(SignError::NoKey(RS256))));
 }
 
 #[test]

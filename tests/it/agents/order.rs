@@ -94,11 +94,11 @@ on_both_databases! {
     }
 
     async fn expired_comes_before_closed_and_before_policy(env: Env) {
-        let server = env.start(|options| { options.flag("--request-lifetime", 2); }).await;
+        let server = env.start(|options| { options.flag("--request-lifetime", 5); }).await;
         let api = server.api();
-        let (client, page) = page(&api, json!({})).await;
         let winner = api.create_agent(json!({})).await;
         let late = api.create_agent(json!({"minimum_binding": "browser"})).await;
+        let (client, page) = page(&api, json!({})).await;
         api.authenticate(&page, &winner).await.expect(200);
         let fresh = api.authorize(&Authorize::new(&client)).await;
         let last = api.events(&fresh).await.rest().await.pop().unwrap();
@@ -107,6 +107,10 @@ on_both_databases! {
         for page in [&page, &fresh] {
             let reply = api.authenticate_with(&body(page, &late, json!({})), "").await;
             refused(&reply, 410, "request_expired");
+            // That it has expired is told only to who proves who it is.
+            let guess = body(page, &late, json!({"agent_secret": "guess"}));
+            let reply = api.authenticate_with(&guess, &page.cookie).await;
+            refused(&reply, 401, "invalid_agent");
         }
         // Until then the winner got the same answer again; no longer.
         refused(&api.authenticate(&page, &winner).await, 410, "request_expired");

@@ -253,6 +253,37 @@ on_both_databases! {
         }
     }
 
+    async fn bytes_that_are_no_utf_8_are_a_fault_of_their_own_parameter_alone(env: Env) {
+        let api = env.api().await;
+        let client = api.create_client(json!({})).await;
+        let asked = Authorize::new(&client);
+        let bad = |name: &str| format!("{}&{name}=%FF", asked.clone().without(name).query());
+        let sent = async |query: String| {
+            let post = api.post("/authorize").header("content-type", "application/x-www-form-urlencoded");
+            [
+                api.send(api.get(&format!("/authorize?{query}"))).await,
+                api.send(post.body(query)).await,
+            ]
+        };
+        for name in ["state", "nonce", "scope", "login_hint", "response_type", "code_challenge", "resource"] {
+            for reply in sent(bad(name)).await {
+                let error = home(reply);
+                assert_eq!(error.get("error"), "invalid_request", "{name}");
+                assert!(error.get("error_description").contains(name), "{name}");
+                let state = if name == "state" { "" } else { &*asked.state };
+                assert_eq!(error.get("state"), state, "{name}");
+            }
+        }
+        for name in ["client_id", "redirect_uri"] {
+            for reply in sent(bad(name)).await {
+                told_on_a_page(&reply, name);
+            }
+        }
+        let [page, redirect] = sent(format!("{}&%FE=x", bad("utm_source"))).await;
+        assert_eq!((page.status, redirect.status), (200, 303), "an unknown one is ignored");
+        assert!(redirect.header("location").starts_with("/authorize/req_"));
+    }
+
     async fn other_optional_parameters_are_checked(env: Env) {
         let api = env.api().await;
         let client = api.create_client(json!({})).await;
