@@ -17,6 +17,7 @@ mod pkce;
 mod policy;
 mod redirect_uri;
 mod scope;
+mod stream;
 
 pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentSuspended};
 pub use auth_request::{AuthRequest, RequestFact};
@@ -26,8 +27,8 @@ pub use client::{
 };
 pub use event::{
     Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,
-    FactError, InvalidStream, KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact,
-    SigningKeyGenerated, StreamId, Upcaster, decode, is_event_type, newest_schema,
+    FactError, KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact, SigningKeyGenerated,
+    Upcaster, decode, is_event_type, newest_schema,
 };
 pub use id::*;
 pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};
@@ -35,6 +36,7 @@ pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
 pub use scope::{InvalidScope, Scope};
+pub use stream::{InvalidStream, StreamId};
 
 /// What a decision yields: the facts to append, in order, and what to answer once they are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
