@@ -69,6 +69,10 @@ async fn nothing_outlives_a_killed_test_process() {
     clippy::disallowed_methods,
     reason = "it has nothing to do but to be there"
 )]
+#[expect(
+    clippy::zombie_processes,
+    reason = "it is killed together with its child, which is what is tested"
+)]
 fn victim() {
     use crate::support::watchdog::{self, Ending};
     let folder = tempfile::tempdir().unwrap().keep();

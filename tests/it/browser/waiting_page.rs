@@ -66,7 +66,7 @@ impl Scene {
         self.browser.sees("Profilio").await
     }
 
-    async fn is_home_with_a_code(self) {
+    async fn comes_home_with_a_code(self) {
         let words = self.browser.sees("Welcome back").await;
         assert_eq!(words.trim(), "Welcome back with a code");
         let url = self.browser.url().await;
@@ -135,7 +135,7 @@ async fn the_browser_is_redirected_by_push() {
         polls,
         "it was polled, not pushed"
     );
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_reload_while_waiting_keeps_the_request() {
         assert_eq!(request_id(&scene.browser).await, scene.request_id);
     }
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn a_stream_that_is_cut_is_resumed() {
     );
     scene.waits().await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -189,7 +189,7 @@ async fn what_happens_while_the_stream_is_cut_is_not_lost() {
         "the page says nothing"
     );
     scene.proxy.set(Mode::Open);
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn without_any_stream_the_page_polls() {
     );
     scene.waits().await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn without_scripts_the_page_comes_home_all_the_same() {
     assert_eq!(request_id(&scene.browser).await, scene.request_id);
     assert!(scene.proxy.seen("/events").is_empty(), "a script has run");
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn a_suspended_agent_leaves_the_page_open_for_another() {
     let other = scene.api.create_agent(json!({})).await;
     let body = authentication(&scene.request_id, &other);
     scene.api.authenticate_with(&body, "").await.expect(200);
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
