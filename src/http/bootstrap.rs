@@ -85,38 +85,6 @@ pub(super) struct Started {
     pub(super) first_admin_key: Option<Secret>,
 }
 
-/// A database that is locked and fits its master key. Nothing has been made in it yet.
-pub(super) struct Ready {
-    opened: Opened,
-    url: String,
-    master_key: MasterKey,
-    notices: Vec<String>,
-}
-
-/// Takes the lock of the database and checks that the master key fits, before anything is touched.
-pub(super) async fn open(config: &Config) -> Result<Ready, StartError> {
-    let mut notices = Vec::new();
-    let url = config.database_url();
-    // A database elsewhere is looked at first: with a wrong key not even a folder is made.
-    let inside = sqlite_file(&url).is_some_and(|file| file.starts_with(&config.data_dir));
-    if inside {
-        make_data_dir(config, &mut notices)?;
-    }
-    let opened = Opened::open(&url).await?;
-    let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
-    if !inside && fingerprint.is_none() {
-        make_data_dir(config, &mut notices)?;
-    }
-    let master_key = master_key(config, &url, fingerprint.is_none(), &mut notices)?;
-    fits(fingerprint.as_deref(), &master_key)?;
-    Ok(Ready {
-        opened,
-        url,
-        master_key,
-        notices,
-    })
-}
-
 fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Result<(), StartError> {
     let data_dir = &config.data_dir;
     if !data_dir.exists() {
@@ -132,20 +100,28 @@ fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Result<(), Start
 /// Makes what is missing and starts everything. `issuer` is final; `keep_admin_key` writes a first
 /// admin key to a file, for those who cannot be shown it.
 pub(super) async fn start(
-    ready: Ready,
     config: &Config,
     issuer: String,
     stop: CancellationToken,
     keep_admin_key: bool,
 ) -> Result<Started, StartError> {
-    let Ready {
-        mut opened,
-        url,
-        master_key,
-        mut notices,
-    } = ready;
+    let mut notices = Vec::new();
+    let url = config.database_url();
+    // A database elsewhere is looked at first: with a wrong key not even a folder is made.
+    let inside = sqlite_file(&url).is_some_and(|file| file.starts_with(&config.data_dir));
+    if inside {
+        make_data_dir(config, &mut notices)?;
+    }
+    let mut opened = Opened::open(&url).await?;
     let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
-    opened.migrate().await?;
+    let master_key = match prepared(config, &url, &mut opened, &mut notices).await {
+        Ok(master_key) => master_key,
+        Err(error) => {
+            // In good order: a database that is refused is left without a file beside it.
+            opened.close().await;
+            return Err(error);
+        }
+    };
     let doorbells = Arc::new(Doorbells::new(streams()));
     let (store, guard) = opened.start(Arc::clone(&doorbells) as _).await?;
     if fingerprint.is_none() && url.starts_with("sqlite") {
@@ -234,6 +210,23 @@ pub(super) async fn start(
         notices,
         first_admin_key,
     })
+}
+
+/// The master key that fits the database, which has its tables then.
+async fn prepared(
+    config: &Config,
+    url: &str,
+    opened: &mut Opened,
+    notices: &mut Vec<String>,
+) -> Result<MasterKey, StartError> {
+    let fingerprint = opened.master_key_fingerprint();
+    if fingerprint.is_none() {
+        make_data_dir(config, notices)?;
+    }
+    let master_key = master_key(config, url, fingerprint.is_none(), notices)?;
+    fits(fingerprint, &master_key)?;
+    opened.migrate().await?;
+    Ok(master_key)
 }
 
 /// The issuer's path, without a trailing slash.

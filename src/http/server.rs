@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::Config,
     crypto::Secret,
-    store::{AuditFilter, Store, StoreError, StoreGuard, follow, hear_others},
+    store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others},
 };
 
 /// How long requests in flight may take once the server is to stop.
@@ -53,10 +53,15 @@ impl Server {
     ///
     /// [`StartError`], one clear line.
     pub async fn start(config: &Config, keep_admin_key: bool) -> Result<Self, StartError> {
-        // The lock comes first: a second server on one database hears that, whatever its port.
-        let ready = bootstrap::open(config).await?;
         let failed = |error| StartError::Listen(config.listen, error);
-        let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+        let listener = match TcpListener::bind(config.listen).await {
+            Ok(listener) => listener,
+            // With the very same settings it is the other server's file that matters, not its port.
+            Err(error) => {
+                return Err(store::in_use(&config.database_url())
+                    .map_or_else(|| failed(error), StartError::Store));
+            }
+        };
         let address = listener.local_addr().map_err(failed)?;
         let issuer = config
             .issuer
@@ -64,7 +69,7 @@ impl Server {
             .unwrap_or_else(|| format!("http://{address}"));
         let stop = CancellationToken::new();
         let started =
-            bootstrap::start(ready, config, issuer.clone(), stop.clone(), keep_admin_key).await?;
+            bootstrap::start(config, issuer.clone(), stop.clone(), keep_admin_key).await?;
         let Started {
             app,
             guard,
@@ -251,9 +256,7 @@ impl LocalApi {
             .issuer
             .clone()
             .unwrap_or_else(|| format!("http://{}", config.listen));
-        let ready = bootstrap::open(config).await?;
-        let stop = CancellationToken::new();
-        let started = bootstrap::start(ready, config, issuer, stop, true).await?;
+        let started = bootstrap::start(config, issuer, CancellationToken::new(), true).await?;
         let app: App = started.app;
         Ok(Self {
             base_path: app.base_path.clone(),

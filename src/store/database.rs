@@ -100,7 +100,11 @@ impl Target {
             let options = PgConnectOptions::from_str(url)
                 .map_err(|error| InvalidDatabaseUrl(error.to_string()))?
                 .application_name("auth-agent")
-                .options([("synchronous_commit", "on")]);
+                // Notices ("already exists, skipping") tell an operator nothing.
+                .options([
+                    ("synchronous_commit", "on"),
+                    ("client_min_messages", "warning"),
+                ]);
             return Ok(Self::Postgres(Box::new(options)));
         }
         Err(InvalidDatabaseUrl("unknown scheme".to_owned()))

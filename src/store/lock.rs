@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use super::StoreError;
+use super::{StoreError, sqlite_file};
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -48,4 +48,13 @@ impl FileLock {
             Err(TryLockError::Error(error)) => Err(StoreError::Lock(path, error)),
         }
     }
+}
+
+/// Says so when another process has the SQLite file of that URL; nothing is made where there is
+/// none.
+pub(crate) fn in_use(url: &str) -> Option<StoreError> {
+    let file = sqlite_file(url).filter(|file| file.exists())?;
+    FileLock::take(&file)
+        .err()
+        .filter(|error| matches!(error, StoreError::Locked(_)))
 }

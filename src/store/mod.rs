@@ -42,6 +42,8 @@ pub use situation::{RequestDetails, Situation};
 pub use vault::{Credential, KeyMaterial, NewDetails, NewKeys, Person};
 pub use writer::CommitListener;
 
+pub(crate) use lock::in_use;
+
 use append::Append;
 use database::{Pool, Target, Writable, on};
 use lock::FileLock;
@@ -136,6 +138,11 @@ impl Opened {
     /// [`StoreError::NewerDatabase`] before anything is changed, when a newer program made them.
     pub async fn migrate(&mut self) -> Result<(), StoreError> {
         self.connection.migrate().await
+    }
+
+    /// Closes the database as it was found.
+    pub async fn close(self) {
+        self.connection.close().await;
     }
 
     /// Starts the writer. `listener` hears of every commit.
