@@ -1,6 +1,7 @@
 //! The tests that run the real program, as browsers, agents, websites and administrators see it.
 
 mod admin_key;
+mod administration;
 mod agents;
 mod architecture;
 mod artefacts;
@@ -8,12 +9,15 @@ mod audit;
 mod authorize;
 mod browser;
 mod claims;
+mod cli;
 mod clients;
 mod crash;
 mod discovery;
 mod harness;
+mod health;
 mod jwt;
 mod log;
+mod malformed;
 mod nodes;
 mod projections;
 mod races;
@@ -21,6 +25,8 @@ mod refresh;
 mod secrecy;
 mod shutdown;
 mod sql;
+mod start;
+mod store;
 mod support;
 mod token;
 mod tokens;

@@ -116,7 +116,6 @@ pub(crate) struct WaitingPage {
     /// `name=value`, as a `Cookie` header carries it.
     pub(crate) cookie: String,
     pub(crate) html: String,
-    pub(crate) headers: header::HeaderMap,
     /// What the page tells agents.
     pub(crate) object: Value,
 }
@@ -149,7 +148,6 @@ impl WaitingPage {
             request_id,
             cookie,
             html,
-            headers,
             object,
         }
     }
@@ -208,7 +206,6 @@ impl Tokens {
 pub(crate) struct SignIn {
     pub(crate) asked: Authorize,
     pub(crate) page: WaitingPage,
-    pub(crate) callback: Callback,
     pub(crate) code: String,
     pub(crate) tokens: Tokens,
 }
@@ -363,6 +360,18 @@ impl Api {
             .lines()
             .map(|line| serde_json::from_str(line).expect("a line is JSON"))
             .collect()
+    }
+
+    /// The events that match as they are appended; `query` may be empty.
+    pub(crate) async fn tail(&self, query: &str, last_event_id: Option<&str>) -> Sse {
+        let mut call = self
+            .get(&format!("/api/admin/audit-log?{query}"))
+            .bearer_auth(&self.admin_key)
+            .header(header::ACCEPT, "text/event-stream");
+        if let Some(id) = last_event_id {
+            call = call.header("last-event-id", id);
+        }
+        Sse::new(call.send().await.expect("the server answers"))
     }
 
     // As the browser
@@ -529,7 +538,6 @@ impl Api {
         SignIn {
             asked,
             page,
-            callback,
             code,
             tokens,
         }

@@ -68,6 +68,81 @@ where
     }
 }
 
+/// What a process that has ended left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit status; -1 when a signal ended it.
+    pub(crate) status: i32,
+    /// What it had to say.
+    pub(crate) stdout: String,
+    /// What it complained about.
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// Its one line of complaint.
+    ///
+    /// # Panics
+    ///
+    /// Unless it ended with this status and printed nothing but one line of its own on standard
+    /// error.
+    #[track_caller]
+    pub(crate) fn complaint(&self, status: i32) -> &str {
+        assert_eq!(self.status, status, "{self:?}");
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        assert_eq!((lines.len(), &*self.stdout), (1, ""), "{self:?}");
+        let line = lines[0].strip_prefix("auth-agent: ");
+        line.unwrap_or_else(|| panic!("not in the program's name: {self:?}"))
+    }
+
+    /// What it said.
+    ///
+    /// # Panics
+    ///
+    /// Unless it ended well.
+    #[track_caller]
+    pub(crate) fn said(&self) -> &str {
+        assert_eq!(self.status, 0, "{self:?}");
+        &self.stdout
+    }
+
+    /// What it said, which is one line of JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Runs a process without standard input to its end.
+///
+/// # Panics
+///
+/// When it does not end.
+pub(crate) async fn completed(command: &mut Command) -> Ended {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    let pid = child.id();
+    watchdog::watch(pid, Ending::Kill);
+    let end = tokio::task::spawn_blocking(move || child.wait_with_output());
+    let Ok(end) = tokio::time::timeout(PATIENCE, end).await else {
+        watchdog::end_family(pid);
+        panic!("{command:?} does not end");
+    };
+    watchdog::forget(pid);
+    let output = end.expect("nothing panics").expect("it can be waited for");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    Ended {
+        status: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
 /// What a process has printed so far, both streams, in the order of the lines.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Output(Arc<Mutex<String>>);

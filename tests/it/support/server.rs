@@ -85,12 +85,6 @@ impl Options {
         self.issuer = Some(issuer.into());
         self
     }
-
-    /// The key of the administrator, instead of an arbitrary one.
-    pub(crate) fn admin_key(&mut self, key: impl Into<String>) -> &mut Self {
-        self.admin_key = key.into();
-        self
-    }
 }
 
 /// A server, running or stopped, and its data.
@@ -288,6 +282,13 @@ impl TestServer {
         set(&mut self.options);
         self.launch();
         assert!(self.is_ready().await, "its port is taken:\n{}", self.logs());
+    }
+
+    /// Starts it again after it has ended by itself.
+    pub(crate) async fn restart_ended(&mut self) {
+        assert!(self.process().ended().is_some(), "it has not ended");
+        self.process = None;
+        self.restart().await;
     }
 
     fn launch(&mut self) {

@@ -1,0 +1,8 @@
+//! Administration: who comes in, what is made, shown, stopped and recorded.
+
+mod agents;
+mod audit_log;
+mod clients;
+mod entry;
+mod lists;
+mod tail;
