@@ -140,12 +140,27 @@ impl Node {
         self.guard.finished().await;
     }
 
+    /// Everything that was committed so far, as a subscriber heard it.
+    pub(crate) fn heard(&self) -> Vec<Committed> {
+        locked(&self.batches.0).concat()
+    }
+
     pub(crate) async fn client(&self, credential: Option<&str>) -> Result<ClientId, StoreError> {
+        self.client_that(&[GrantType::AuthorizationCode], credential)
+            .await
+    }
+
+    /// A client that may use these grants.
+    pub(crate) async fn client_that(
+        &self,
+        grant_types: &[GrantType],
+        credential: Option<&str>,
+    ) -> Result<ClientId, StoreError> {
         let id = edge::new_client_id();
         let registered = ClientRegistered {
             client_name: "Profilio".into(),
             redirect_uris: vec![REDIRECT_URI.into()],
-            grant_types: vec![GrantType::AuthorizationCode],
+            grant_types: grant_types.to_vec(),
             token_endpoint_auth_method: None,
             scope: Scope::parse("openid").expect("a scope"),
             id_token_signed_response_alg: TokenAlgorithm::default(),
@@ -170,7 +185,7 @@ impl Node {
             .map(|()| id)
     }
 
-    async fn agent(&self) -> AgentId {
+    pub(crate) async fn agent(&self) -> AgentId {
         let (id, owner) = (edge::new_agent_id(), edge::new_owner_id());
         let registered = AgentRegistered {
             owner_id: owner,
