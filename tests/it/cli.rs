@@ -16,21 +16,20 @@ use crate::{
     },
 };
 
-/// `serve` with no argument in an empty folder; only the port is another than the default.
-async fn fresh(folder: &Path) -> (Process, String) {
-    let listen = format!("127.0.0.1:{}", free_port());
+/// `serve` with no argument; only the port is another than the default.
+async fn serves(folder: &Path, listen: &str) -> Process {
     let mut serve = program();
     serve
         .current_dir(folder)
         .arg("serve")
-        .env("AUTH_AGENT_LISTEN", &listen);
+        .env("AUTH_AGENT_LISTEN", listen);
     let mut process = Process::start(&mut serve);
     process
         .line("that it is ready", |line| {
             line.contains("\"serving\"").then_some(())
         })
         .await;
-    (process, format!("http://{listen}"))
+    process
 }
 
 /// A line that was printed to be pasted, as a shell in that folder takes it.
@@ -57,7 +56,9 @@ fn word<'a>(said: &'a str, label: &str) -> &'a str {
 async fn a_first_start_says_what_it_did_and_what_it_says_works() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let (mut process, issuer) = fresh(folder).await;
+    let listen = format!("127.0.0.1:{}", free_port());
+    let issuer = format!("http://{listen}");
+    let mut process = serves(folder, &listen).await;
     let output = process.output().text();
     let said: Vec<&str> = output
         .lines()
@@ -125,20 +126,7 @@ async fn a_first_start_says_what_it_did_and_what_it_says_works() {
     process.signal("TERM");
     assert!(process.end(PATIENCE).await.success());
     // A second start made nothing, and does not say so.
-    let (mut process, _) = {
-        let mut serve = program();
-        let listen = issuer.strip_prefix("http://").unwrap().to_owned();
-        serve
-            .current_dir(folder)
-            .arg("serve")
-            .env("AUTH_AGENT_LISTEN", listen);
-        (Process::start(&mut serve), ())
-    };
-    process
-        .line("that it is ready", |line| {
-            line.contains("\"serving\"").then_some(())
-        })
-        .await;
+    let mut process = serves(folder, &listen).await;
     assert!(!process.output().text().contains("first start"));
     assert!(!process.output().text().contains("Try next"));
     assert!(api.is_active(&client, &tokens.access_token).await);
@@ -158,7 +146,7 @@ on_both_databases! {
         let api = server.api();
         let client = ["client", "create", "--name", "x", "--redirect-uri", "https://a.example/cb"];
         let made = completed(job(&server, &client).arg("--json")).await;
-        let made = { made.said(); made.json() };
+        let made = made.told();
         let client = Client {
             id: made["client_id"].as_str().unwrap().to_owned(),
             secret: made["client_secret"].as_str().map(str::to_owned),
@@ -171,7 +159,7 @@ on_both_databases! {
             "--user-name", "Ada", "--secret-file", "agent.secret",
         ];
         let made = completed(job(&server, &agent).arg("--json")).await;
-        let made = { made.said(); made.json() };
+        let made = made.told();
         let secret = fs::read_to_string(server.folder().join("agent.secret")).unwrap();
         assert!(!made.to_string().contains(secret.trim()), "the secret is in its file alone");
         let agent_id = made["agent_id"].as_str().unwrap();
@@ -180,7 +168,7 @@ on_both_databases! {
         let sign_in = ["sign-in", &page.request_id, "--agent-id", agent_id, "--model", "m"];
         let from_file = [&sign_in[..], &["--secret-file", "agent.secret", "--json"]].concat();
         let done = completed(&mut job(&server, &from_file)).await;
-        let done = { done.said(); done.json() };
+        let done = done.told();
         assert_eq!(done["status"], "authenticated");
         assert_eq!(done["request_id"], *page.request_id);
         assert!(!api.callback(&page).await.get("code").is_empty());
@@ -219,8 +207,7 @@ on_both_databases! {
         }
         server.stop().await;
         let report = completed(&mut job(&server, &["projections", "check", "--json"])).await;
-        report.said();
-        assert_eq!(report.json()["differences"], 0);
+        assert_eq!(report.told()["differences"], 0);
 
         sql(&server, "update clients set state = replace(state, 'profilio', 'evil')").await;
         let ended = check(&server).await;
@@ -229,8 +216,7 @@ on_both_databases! {
         let report = completed(&mut job(&server, &["projections", "check", "--json"])).await;
         assert_eq!((report.status, &report.json()["differences"]), (1, &json!(1)), "{report:?}");
         let ended = completed(&mut job(&server, &["projections", "rebuild", "--json"])).await;
-        ended.said();
-        assert_eq!(ended.json()["differences"], 0);
+        assert_eq!(ended.told()["differences"], 0);
         check(&server).await.said();
         server.restart().await;
     }
@@ -255,11 +241,15 @@ on_both_databases! {
         let made = api.send(api.get("/api/check-status?request_id=x")).await;
         let line = of_call(made.header("x-request-id"), "answered").await;
         assert_eq!(line["status"], made.status);
-        assert_eq!((&line["span"]["method"], &line["span"]["path"]), (&json!("GET"), &json!("/api/check-status")));
+        assert_eq!(line["span"]["method"], "GET");
+        assert_eq!(line["span"]["path"], "/api/check-status");
         assert!(line["timestamp"].is_string() && line["level"] == "DEBUG");
         let brought = "from-the-caller_0123456789";
         let call = api.post("/token").header("x-request-id", brought);
-        let form = [("grant_type", "authorization_code"), ("code", "x"), ("code_verifier", &*"v".repeat(43))];
+        let verifier = "v".repeat(43);
+        let form = [
+            ("grant_type", "authorization_code"), ("code", "x"), ("code_verifier", &verifier),
+        ];
         let call = call.basic_auth(&client.id, client.secret.as_deref()).form(&form);
         let reply = api.send(call).await;
         assert_eq!(reply.header("x-request-id"), brought);
@@ -336,8 +326,7 @@ async fn where_no_server_runs_a_job_opens_the_database_under_its_lock() {
         "https://a.example/cb",
     ];
     let made = completed(job(&server, &create).arg("--json")).await;
-    made.said();
-    let id = made.json()["client_id"].as_str().unwrap().to_owned();
+    let id = made.told()["client_id"].as_str().unwrap().to_owned();
     server.restart().await;
     let api = server.api();
     let path = format!("/clients/{id}");

@@ -1,6 +1,8 @@
 //! Nothing that a caller sends makes a 500, a panic, or a server that no longer works.
 
+mod framing;
 mod matrix;
+mod parameters;
 mod values;
 mod wild;
 
@@ -11,6 +13,9 @@ use crate::support::{
     Api, Authorize, TestServer, WaitingPage, on_both_databases,
     raw::{Call, Raw},
 };
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
 
 /// Calls under way at the same time.
 const AT_ONCE: usize = 8;
@@ -101,8 +106,8 @@ on_both_databases! {
         survives(&server, matrix::methods(&known)).await;
         survives(&server, matrix::headers(&known)).await;
         survives(&server, matrix::bodies(&known)).await;
-        survives(&server, matrix::parameters(&known)).await;
-        matrix::framing(&server).await;
+        survives(&server, parameters::parameters(&known)).await;
+        framing::sent(&server).await;
         still_works(&server, &server.api()).await;
     }
 
@@ -117,16 +122,15 @@ on_both_databases! {
 
     async fn what_is_refused_says_so_in_its_own_words(env: Env) {
         let server = env.server().await;
-        let form = "application/x-www-form-urlencoded";
         let post = |media_type: &str, body: Vec<u8>| {
             Call::new("POST", "/token").header("Content-Type", media_type).body(body)
         };
         let deep = [b"[".repeat(20_000), b"]".repeat(20_000)].concat();
         for (call, status, error) in [
-            (post(form, vec![b'x'; 65_537]), 413, "\"error\""),
-            (post("application/json", deep), 400, "invalid_request"),
-            (post("application/json", b"{\"grant_type\":\"\\u0000\"}".to_vec()), 400, "invalid_request"),
-            (post(form, b"grant_type=%00".to_vec()), 400, "invalid_request"),
+            (post(FORM, vec![b'x'; 65_537]), 413, "\"error\""),
+            (post(JSON, deep), 400, "invalid_request"),
+            (post(JSON, b"{\"grant_type\":\"\\u0000\"}".to_vec()), 400, "invalid_request"),
+            (post(FORM, b"grant_type=%00".to_vec()), 400, "invalid_request"),
             (post("text/plain", b"grant_type=x".to_vec()), 415, "\"error\""),
             (Call::new("BREW", "/token"), 405, "method_not_allowed"),
             (Call::new("GET", "/%ff"), 404, "not_found"),

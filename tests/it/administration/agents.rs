@@ -189,7 +189,7 @@ on_both_databases! {
         }
     }
 
-    async fn the_helpers_of_other_tests_stop_and_restart_an_agent(env: Env) {
+    async fn a_reinstated_agent_may_sign_in_where_it_was_refused(env: Env) {
         let api = env.api().await;
         let (client, agent) = (api.create_client(json!({})).await, api.create_agent(json!({})).await);
         let page = api.authorize(&crate::support::Authorize::new(&client)).await;

@@ -4,6 +4,10 @@
 use super::{Known, matrix, values};
 use crate::support::{process::arbitrary, raw::Call};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a seed of the test's own, no setting of the program"
+)]
 pub(super) fn seed() -> u64 {
     let given = std::env::var("AUTH_AGENT_TEST_SEED").ok();
     given.map_or_else(arbitrary, |text| text.parse().expect("a number"))

@@ -106,7 +106,18 @@ impl Ended {
         &self.stdout
     }
 
-    /// What it said, which is one line of JSON.
+    /// What it said to a program.
+    ///
+    /// # Panics
+    ///
+    /// Unless it ended well, and said one line of JSON.
+    #[track_caller]
+    pub(crate) fn told(&self) -> serde_json::Value {
+        self.said();
+        self.json()
+    }
+
+    /// What it said, well or not, which is one line of JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.stdout.lines().count(), 1, "{self:?}");

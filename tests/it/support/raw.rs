@@ -153,9 +153,8 @@ impl Raw {
 
     /// A header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        let lines = self.head.lines().skip(1).filter_map(|l| l.split_once(": "));
+        let mut lines = self.head.lines().filter_map(|l| l.split_once(": "));
         lines
-            .into_iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map_or("", |(_, value)| value)
     }
