@@ -88,39 +88,39 @@ async fn are_dead(api: &Api, client: &Client, tokens: &Tokens) {
         .refused(401, "invalid_token");
 }
 
-/// Suspends when so many of the redemptions under way have been answered; yields how many of them were answered. What
-/// has to be dead afterwards is.
-async fn one_round(api: &Api, by_owner: bool, at: usize) -> usize {
+/// Suspends amid redemptions: so many are under way before it, one of them answered, and the others
+/// are begun while it is. Yields how many were answered. What has to be dead afterwards is.
+async fn one_round(api: &Api, by_owner: bool, before: usize) -> usize {
     let (client, agent) = both(api).await;
     let waiting = Arc::new(codes(api, &client, &agent, REDEMPTIONS).await);
     let (answered, mut answers) = tokio::sync::mpsc::channel::<()>(REDEMPTIONS);
-    let redemptions: Vec<_> = (0..REDEMPTIONS)
-        .map(|number| {
-            let (api, client) = (api.clone(), client.clone());
-            let (waiting, answered) = (Arc::clone(&waiting), answered.clone());
-            tokio::spawn(async move {
-                let one = &waiting[number];
-                let reply = api
-                    .redeem(&client, &one.code, &one.asked.pkce.verifier)
-                    .await;
-                // Nobody listens any more once the suspension has begun.
-                let _ = answered.send(()).await;
-                reply
-            })
+    let redemption = |number: usize| {
+        let (api, client) = (api.clone(), client.clone());
+        let (waiting, answered) = (Arc::clone(&waiting), answered.clone());
+        tokio::spawn(async move {
+            let one = &waiting[number];
+            let reply = api
+                .redeem(&client, &one.code, &one.asked.pkce.verifier)
+                .await;
+            // Nobody listens any more once the suspension has begun.
+            let _ = answered.send(()).await;
+            reply
         })
-        .collect();
-    for _ in 0..at {
-        answers.recv().await.unwrap();
-    }
+    };
     let (kind, id) = if by_owner {
         ("owners", &agent.owner_id)
     } else {
         ("agents", &agent.id)
     };
     let path = |verb: &str| format!("/{kind}/{id}/{verb}");
-    api.admin(Method::POST, &path("suspend"), None)
-        .await
-        .expect(200);
+    let mut redemptions: Vec<_> = (0..before).map(redemption).collect();
+    answers.recv().await.expect("one is answered");
+    let suspension = {
+        let (api, path) = (api.clone(), path("suspend"));
+        tokio::spawn(async move { api.admin(Method::POST, &path, None).await })
+    };
+    redemptions.extend((before..REDEMPTIONS).map(redemption));
+    suspension.await.unwrap().expect(200);
 
     let mut redeemed = Vec::new();
     for (number, reply) in join_all(redemptions).await.into_iter().enumerate() {
@@ -292,16 +292,16 @@ on_both_databases! {
         let server = env.start(long_lived).await;
         let api = server.api();
         for by_owner in [false, true] {
-            let (mut redeemed, mut refused, mut at) = (0, 0, 20);
+            let (mut redeemed, mut refused, mut before) = (0, 0, REDEMPTIONS / 2);
             // Until both have been seen, so that it was a race.
             for _ in 0..ROUNDS {
-                let won = one_round(&api, by_owner, at).await;
+                let won = one_round(&api, by_owner, before).await;
                 (redeemed, refused) = (redeemed + won, refused + REDEMPTIONS - won);
                 if redeemed > 0 && refused > 0 {
                     break;
                 }
-                // All came before it: sooner.
-                at = (at / 2).max(1);
+                // All came before it: it comes sooner.
+                before = (before / 2).max(1);
             }
             assert!(redeemed > 0 && refused > 0, "no race: {redeemed} redeemed, {refused} refused");
         }
