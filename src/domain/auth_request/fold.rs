@@ -122,6 +122,7 @@ impl AuthRequest {
                 })
             }
             RequestFact::Revoked(end) => Some(Self::Revoked {
+                expired: event.occurred_at >= asked.expires_at.max(code.expires_at),
                 asked,
                 sign_in,
                 redeemed: false,
@@ -172,6 +173,7 @@ impl AuthRequest {
                     asked,
                     sign_in,
                     redeemed: true,
+                    expired: false,
                     reason: end.reason,
                 });
             }

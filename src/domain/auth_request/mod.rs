@@ -177,6 +177,9 @@ pub enum AuthRequest {
         sign_in: SignIn,
         /// Whether the website had redeemed its code.
         redeemed: bool,
+        /// Whether it had expired before, its code unfetched.
+        #[serde(default)]
+        expired: bool,
         /// Why.
         reason: RevokedReason,
     },

@@ -46,20 +46,20 @@ impl AuthRequest {
         match self {
             Self::Pending { asked } if now >= asked.expires_at => Status::Expired,
             Self::Pending { .. } => Status::Pending,
-            Self::Authenticated { sign_in, .. } if standing.cut_off(sign_in.position).is_some() => {
-                Status::Denied
-            }
             // A code issued in the last moment outlives its page: it still takes the browser home.
+            // This comes before any suspension: what has expired is over, whatever becomes of its agent.
             Self::Authenticated { asked, code, .. }
                 if now >= asked.expires_at && now >= code.expires_at =>
             {
                 Status::Expired
             }
+            Self::Authenticated { sign_in, .. } if standing.cut_off(sign_in.position).is_some() => {
+                Status::Denied
+            }
             Self::Authenticated { .. } => Status::Authenticated,
             Self::Redeemed { .. } | Self::Revoked { redeemed: true, .. } => Status::Completed,
-            Self::Revoked {
-                redeemed: false, ..
-            } => Status::Denied,
+            Self::Revoked { expired: true, .. } => Status::Expired,
+            Self::Revoked { .. } => Status::Denied,
         }
     }
 

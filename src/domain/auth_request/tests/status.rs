@@ -33,6 +33,7 @@ fn shows(story: Story, expected: impl IntoIterator<Item = (i64, Status)>) {
 }
 
 const END: i64 = 10 * MINUTE;
+const FOR_EVER: [i64; 3] = [0, END, DAY];
 
 #[test]
 fn a_waiting_page_is_pending_until_it_expires() {
@@ -98,18 +99,41 @@ fn a_page_is_denied_when_its_agent_or_owner_is_suspended_before_the_website_has_
         cut_off(signed_in()),
         revived,
         signed_in().owner(OWNER, owner_suspended()),
-        signed_in().and([revoked(RevokedReason::AgentSuspended)]),
-        signed_in().and([revoked(RevokedReason::OwnerSuspended)]),
+    ] {
+        // Long before the end comes, the suspension is a fact of the request's own stream.
+        let known = story.clone().and([revoked(RevokedReason::AgentSuspended)]);
+        shows(story, [(0, Status::Denied), (END - 1, Status::Denied)]);
+        shows(known, FOR_EVER.map(|at| (at, Status::Denied)));
+    }
+    for reason in [RevokedReason::AgentSuspended, RevokedReason::OwnerSuspended] {
+        let story = signed_in().and([revoked(reason)]);
+        shows(story, FOR_EVER.map(|at| (at, Status::Denied)));
+    }
+}
+
+#[test]
+fn a_page_that_has_expired_stays_so_when_its_agent_or_owner_is_suspended_later() {
+    for story in [
+        cut_off(signed_in().at(DAY)),
+        signed_in().at(DAY).owner(OWNER, owner_suspended()),
+        cut_off(signed_in().at(END)).and([revoked(RevokedReason::AgentSuspended)]),
+        signed_in()
+            .at(DAY)
+            .and([revoked(RevokedReason::OwnerSuspended)]),
     ] {
         shows(
             story,
             [
-                (0, Status::Denied),
-                (END, Status::Denied),
-                (DAY, Status::Denied),
+                (END, Status::Expired),
+                (DAY, Status::Expired),
+                (2 * DAY, Status::Expired),
             ],
         );
     }
+    // A code that outlives the request still may be denied its browser.
+    let late = signed_in().and([code_until(END + 59)]).at(END + 58);
+    let late = late.and([revoked(RevokedReason::AgentSuspended)]);
+    shows(late, [(END + 58, Status::Denied), (DAY, Status::Denied)]);
 }
 
 #[test]
