@@ -3,6 +3,7 @@
 
 mod file;
 mod issuer;
+mod proxies;
 
 use std::{
     env,
@@ -21,6 +22,7 @@ use clap::{
 pub(crate) use file::one_line;
 pub use file::with_file;
 pub use issuer::{InvalidIssuer, issuer};
+pub use proxies::{InvalidProxies, TrustedProxies, trusted_proxies};
 
 use crate::{
     crypto::{MasterKey, Secret},
@@ -111,6 +113,12 @@ pub struct Config {
         default_value = "./data"
     )]
     pub data_dir: PathBuf,
+
+    /// Networks of the proxies whose X-Forwarded-For is believed, as in 10.0.0.0/8,fd00::/8 [default: none]
+    ///
+    /// Without it nobody's address is known behind an https issuer: agents must send the cookie.
+    #[arg(long, env = "AUTH_AGENT_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = trusted_proxies)]
+    trusted_proxies: Option<TrustedProxies>,
 
     /// Log lines for people or for machines [default: human on a terminal, json otherwise]
     #[arg(long, env = "AUTH_AGENT_LOG_FORMAT", value_enum, value_name = "FORMAT")]
@@ -305,6 +313,12 @@ impl Config {
                 .flatten()
                 .map(|url| url.as_str().trim_end_matches('/').to_owned())
         })
+    }
+
+    /// Whose forwarded addresses are believed: nobody's unless set.
+    #[must_use]
+    pub fn trusted_proxies(&self) -> TrustedProxies {
+        self.trusted_proxies.clone().unwrap_or_default()
     }
 
     /// Where the first start keeps the admin key that it could show nobody.

@@ -52,6 +52,21 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.hash_queue, 64);
     assert!(config.hash_permits() >= 1);
     assert!(config.admin_key.is_none() && config.master_key.is_none());
+    assert_eq!(config.trusted_proxies(), TrustedProxies::default());
+}
+
+#[test]
+fn trusted_proxies_come_from_flag_and_file_and_a_fault_is_told_in_one_line() {
+    let proxies = trusted_proxies("10.0.0.0/8,fd00::/8").unwrap();
+    let from_flag = read("", &["--trusted-proxies", "10.0.0.0/8,fd00::/8"]).unwrap();
+    assert_eq!(from_flag.trusted_proxies(), proxies);
+    let from_file = read("trusted-proxies = \"10.0.0.0/8, fd00::/8\"", &[]).unwrap();
+    assert_eq!(from_file.trusted_proxies(), proxies);
+    for fault in ["", "10.0.0.0/8,nonsense", "::/0"] {
+        let told = read("", &["--trusted-proxies", fault]).unwrap_err();
+        assert!(told.contains("--trusted-proxies"), "{told}");
+        assert!(!told.contains('\n'), "{told}");
+    }
 }
 
 #[test]

@@ -6,12 +6,14 @@ use dashmap::DashMap;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{
     ApiError,
     extract::{Caller, RequestCookies},
 };
 use crate::{
+    config::TrustedProxies,
     crypto::{DerivationKeys, Hasher, MacKey, MasterKey, SecretKind, SecretTagger, TokenMinter},
     domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId},
     edge,
@@ -23,7 +25,7 @@ use crate::{
 /// looked at late still finds its way back.
 pub(crate) const AFTERLIFE: Duration = Duration::from_secs(60 * 60);
 /// Cookies of ours that a browser keeps.
-const COOKIES_PER_BROWSER: usize = 20;
+pub(crate) const COOKIES_PER_BROWSER: usize = 20;
 
 /// Keys for keyed hashes, each derived from the master key for one purpose.
 pub(crate) struct HashKeys {
@@ -38,7 +40,9 @@ pub(crate) struct App {
     pub(crate) issuer: String,
     /// The issuer's path, without a trailing slash; empty when it has none.
     pub(crate) base_path: String,
+    /// Whether the issuer is https.
     pub(crate) secure: bool,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) store: Arc<Store>,
     pub(crate) doorbells: Arc<Doorbells>,
@@ -75,15 +79,20 @@ impl App {
 
     /// The secret that binds a request to its browser: 256 bits derived from the random id of the
     /// event that created it, and so held in no table.
-    fn cookie_secret(&self, request: &RequestId, created_by: &EventId) -> String {
+    pub(crate) fn cookie_secret(
+        &self,
+        request: &RequestId,
+        created_by: &EventId,
+    ) -> Zeroizing<String> {
         let parts = [
             request.to_string().into_bytes(),
             created_by.as_bytes().to_vec(),
         ];
-        self.hash_keys.cookies.mac_hex(&[&parts[0], &parts[1]])
+        Zeroizing::new(self.hash_keys.cookies.mac_hex(&[&parts[0], &parts[1]]))
     }
 
-    /// Whether the call carries the request's own cookie.
+    /// Whether the call carries the request's own cookie; whatever else is sent under its name does
+    /// not matter.
     pub(crate) fn holds_cookie(
         &self,
         cookies: &RequestCookies,
@@ -94,7 +103,7 @@ impl App {
         let secret = self.cookie_secret(request, &state.asked().created_by);
         cookies
             .of(request)
-            .is_some_and(|presented| presented.as_bytes().ct_eq(secret.as_bytes()).into())
+            .any(|presented| presented.as_bytes().ct_eq(secret.as_bytes()).into())
     }
 
     /// `Set-Cookie` for a request, and the removal of the oldest ones beyond what a browser keeps.
@@ -104,20 +113,35 @@ impl App {
         created_by: &EventId,
         held: &RequestCookies,
     ) -> Vec<HeaderValue> {
-        let prefix = self.cookie_prefix();
-        let secure = if self.secure { "; Secure" } else { "" };
-        let attributes = format!("; Path=/; HttpOnly; SameSite=Lax{secure}");
+        let attributes = self.cookie_attributes();
         let secret = self.cookie_secret(request, created_by);
         let age = (self.lifetimes.request + AFTERLIFE).as_secs();
-        let others = held.requests().filter(|held| *held != request);
-        others
+        let own = format!(
+            "{}{request}={}{attributes}; Max-Age={age}",
+            self.cookie_prefix(),
+            *secret
+        );
+        let own = HeaderValue::try_from(own).ok();
+        self.evictions(request, held).chain(own).collect()
+    }
+
+    /// `Set-Cookie` that removes the oldest ones beyond what a browser keeps besides that request's.
+    pub(crate) fn evictions(
+        &self,
+        request: &RequestId,
+        held: &RequestCookies,
+    ) -> impl Iterator<Item = HeaderValue> {
+        let (prefix, attributes) = (self.cookie_prefix(), self.cookie_attributes());
+        held.requests()
+            .filter(move |held| *held != request)
             .skip(COOKIES_PER_BROWSER - 1)
-            .map(|old| format!("{prefix}{old}={attributes}; Max-Age=0"))
-            .chain([format!(
-                "{prefix}{request}={secret}{attributes}; Max-Age={age}"
-            )])
+            .map(move |old| format!("{prefix}{old}={attributes}; Max-Age=0"))
             .filter_map(|cookie| HeaderValue::try_from(cookie).ok())
-            .collect()
+    }
+
+    fn cookie_attributes(&self) -> String {
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("; Path=/; HttpOnly; SameSite=Lax{secure}")
     }
 
     // ---- addresses -------------------------------------------------------------------------
@@ -134,7 +158,14 @@ impl App {
         caller: &Caller,
     ) -> Result<String, ApiError> {
         let key = self.address_key(scope).await?;
-        Ok(key.mac_hex(&[&caller.network()])[..32].to_owned())
+        let network = caller.network();
+        let parts: &[&[u8]] = if caller.address_is_its_own {
+            &[&network]
+        } else {
+            // Told apart: the address of a proxy is never that of a caller.
+            &[&network, b"a proxy"]
+        };
+        Ok(key.mac_hex(parts)[..32].to_owned())
     }
 
     /// The same under the agent's own key, which is erased with its owner.

@@ -224,12 +224,17 @@ fn by_policy(reason: Rejection, required: Binding) -> ApiError {
 /// What a call brings along to show that it comes from the waiting browser.
 struct Bound {
     cookies: RequestCookies,
-    /// The caller's address under the key of each day on which a living request may have begun.
+    /// The caller's address under the key of each day on which a living request may have begun; none
+    /// when only a proxy's address is known.
     hashes: Vec<(String, String)>,
 }
 
 impl Bound {
     async fn new(app: &App, caller: &Caller, cookies: RequestCookies) -> Result<Self, ApiError> {
+        if !caller.address_is_its_own {
+            let hashes = Vec::new();
+            return Ok(Self { cookies, hashes });
+        }
         let now = app.store.now().await?;
         let mut scopes = vec![
             App::day_scope(now),

@@ -185,6 +185,7 @@ pub(super) async fn start(
     let app = App {
         base_path: base_path(&issuer),
         secure: issuer.starts_with("https:"),
+        trusted_proxies: config.trusted_proxies(),
         lifetimes: config.lifetimes(),
         derivation: derivation_keys(&store, &master_key, &issuer).await?,
         minter: TokenMinter::new(Arc::new(ring), issuer.clone()),

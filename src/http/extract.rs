@@ -1,6 +1,9 @@
 //! What a request carries: its form or JSON parameters, its cookies, its caller's address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request},
@@ -11,7 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::{ApiError, layer::CallId};
+use super::{ApiError, app::App, layer::CallId};
 use crate::{
     domain::{Actor, Metadata, RequestId},
     oauth::{ErrorCode, Parameters},
@@ -23,7 +26,7 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(crate) const MAX_AGENT_BODY_BYTES: usize = 16 * 1024;
 
 /// The media type without its parameters, lower case.
-fn media_type(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     Some(
         value
@@ -158,11 +161,16 @@ pub(crate) async fn parameters_of(request: Request) -> Result<Parameters, ApiErr
         Some("application/json") => Ok(Parameters::from_json(&body)?),
         // Nothing at all is a form without parameters.
         None if body.is_empty() => Ok(Parameters::default()),
-        _ => Err(ApiError::new(
-            ErrorCode::UnsupportedMediaType,
-            "send the parameters as application/x-www-form-urlencoded",
-        )),
+        _ => Err(not_a_form()),
     }
+}
+
+/// 415 for parameters in another format.
+pub(crate) fn not_a_form() -> ApiError {
+    ApiError::new(
+        ErrorCode::UnsupportedMediaType,
+        "send the parameters as application/x-www-form-urlencoded",
+    )
 }
 
 /// The id at the end of a path, as sent. What is not UTF-8 is no id of anything, so it is found
@@ -181,8 +189,10 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 /// Where a call came from, and by which `X-Request-Id` it is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The network address of the peer. Forwarded headers are believed from nobody.
+    /// The caller's network address: the peer's, or what a trusted proxy says.
     pub(crate) address: IpAddr,
+    /// Whether `address` is the caller's own, and not that of a proxy which others come through too.
+    pub(crate) address_is_its_own: bool,
     /// The call's own id.
     pub(crate) call_id: String,
 }
@@ -206,18 +216,32 @@ impl Caller {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
+impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = std::convert::Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &Arc<App>,
+    ) -> Result<Self, Self::Rejection> {
         let peer = parts
             .extensions
             .get::<ConnectInfo<SocketAddr>>()
             .map(|info| info.0.ip());
         let call_id = parts.extensions.get::<CallId>().map(|id| id.0.clone());
-        Ok(Self {
+        let (address, address_is_its_own) = match peer {
             // A call without a peer is made inside the process, by the local operator.
-            address: peer.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+            None => (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), true),
+            Some(peer) if app.trusted_proxies.trust(peer) => {
+                let told = app.trusted_proxies.forwarded(&parts.headers);
+                (told.unwrap_or(peer), told.is_some())
+            }
+            // We speak no TLS: whoever reaches an https issuer comes through some proxy, and this one
+            // is not known to say for whom it calls.
+            Some(peer) => (peer, !app.secure),
+        };
+        Ok(Self {
+            address,
+            address_is_its_own,
             call_id: call_id.unwrap_or_default(),
         })
     }
@@ -227,44 +251,44 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 #[derive(Clone, Default)]
 pub(crate) struct RequestCookies(Vec<(RequestId, String)>);
 
-/// Cookies of that many requests are looked at; a browser of ours keeps fewer.
-const MAX_COOKIES: usize = 24;
-
 impl RequestCookies {
+    /// Reads what bears our prefix. What stands beside it is anybody's, in any bytes.
     pub(crate) fn read(headers: &HeaderMap, prefix: &str) -> Self {
-        let mut found = Vec::new();
-        for value in headers.get_all(header::COOKIE) {
-            let Ok(text) = value.to_str() else { continue };
-            for pair in text.split(';') {
-                let Some((name, value)) = pair.trim().split_once('=') else {
-                    continue;
-                };
-                let Some(id) = name.strip_prefix(prefix) else {
-                    continue;
-                };
-                if let Ok(id) = id.parse::<RequestId>()
-                    && found.len() < MAX_COOKIES
-                {
-                    found.push((id, value.to_owned()));
-                }
-            }
-        }
+        let ours = |pair: &[u8]| {
+            let pair = pair.trim_ascii().strip_prefix(prefix.as_bytes())?;
+            let (id, value) = std::str::from_utf8(pair).ok()?.split_once('=')?;
+            Some((id.parse::<RequestId>().ok()?, value.to_owned()))
+        };
+        let mut found: Vec<_> = headers
+            .get_all(header::COOKIE)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(ours)
+            .collect();
         // Request ids are ordered by time: the newest comes first.
         found.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
         Self(found)
     }
 
-    /// The value sent for one request.
-    pub(crate) fn of(&self, request: &RequestId) -> Option<&str> {
+    /// The values sent for one request: several, when somebody planted another beside ours.
+    pub(crate) fn of(&self, request: &RequestId) -> impl Iterator<Item = &str> {
         self.0
             .iter()
-            .find(|(id, _)| id == request)
+            .filter(move |(id, _)| id == request)
             .map(|(_, value)| value.as_str())
     }
 
-    /// The requests, newest first.
+    /// The requests, newest first, each once.
     pub(crate) fn requests(&self) -> impl Iterator<Item = &RequestId> {
-        self.0.iter().map(|(id, _)| id)
+        self.0
+            .chunk_by(|one, next| one.0 == next.0)
+            .filter_map(|same| same.first())
+            .map(|(id, _)| id)
+    }
+
+    /// Request and value of each cookie, newest first.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&RequestId, &str)> {
+        self.0.iter().map(|(id, value)| (id, value.as_str()))
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -325,5 +349,32 @@ mod tests {
                 "{told}"
             );
         }
+    }
+
+    #[test]
+    fn cookies_are_read_newest_first_whatever_stands_beside_them() {
+        let ids: Vec<RequestId> = (1..=40u128)
+            .map(|n| RequestId::from_uuid(uuid::Uuid::from_u128(n << 80)))
+            .collect();
+        let mut headers = HeaderMap::new();
+        for id in &ids {
+            let neighbours = format!("name=J\u{f6}rg; aa_{id}=v1;aa_=x; ;;=; aa_req_x=y");
+            let value = http::HeaderValue::from_bytes(neighbours.as_bytes()).unwrap();
+            headers.append(header::COOKIE, value);
+        }
+        let twice = format!("other=\u{e9}; aa_{}=planted", ids[3]);
+        let twice = http::HeaderValue::from_bytes(twice.as_bytes()).unwrap();
+        headers.append(header::COOKIE, twice);
+
+        let cookies = RequestCookies::read(&headers, "aa_");
+        let newest_first: Vec<_> = ids.iter().rev().copied().collect();
+        assert_eq!(
+            cookies.requests().copied().collect::<Vec<_>>(),
+            newest_first
+        );
+        assert_eq!(cookies.of(&ids[3]).collect::<Vec<_>>(), ["v1", "planted"]);
+        assert_eq!(cookies.of(&ids[0]).collect::<Vec<_>>(), ["v1"]);
+        assert_eq!(cookies.pairs().count(), 41);
+        assert!(RequestCookies::read(&headers, "__Host-aa_").is_empty());
     }
 }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router, middleware,
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
-use http::Uri;
-
 use super::{
     ApiError, admin, app::App, authenticate, authorize, discovery, layer, page, token, tokens,
     waiting,
 };
 use crate::oauth::ErrorCode;
+use axum::{
+    Router,
+    extract::OriginalUri,
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
 
 /// The server's paths, below the issuer's own.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -72,7 +72,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     layer::around(mounted).with_state(app)
 }
 
-pub(crate) async fn not_found(uri: Uri) -> Response {
+/// Names the whole path, also where the router has taken the issuer's off.
+pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     ApiError::new(ErrorCode::NotFound, format!("there is nothing at {path}")).into_response()
 }
