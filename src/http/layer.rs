@@ -10,9 +10,10 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use futures_util::Stream;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::ApiError;
 use crate::{edge, oauth::ErrorCode};
@@ -50,7 +51,8 @@ async fn every_response(mut request: Request, next: Next) -> Response {
     let method = request.method().clone();
     // The path and never the query: `state`, codes and tokens travel there.
     let path = request.uri().path().to_owned();
-    let span = tracing::info_span!("call", id = %call_id, %method, path);
+    // Of the highest level, so that no filter of lines takes the id off those that are left.
+    let span = tracing::error_span!("call", id = %call_id, %method, path);
     let mut response = async {
         let response = next.run(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");
@@ -71,6 +73,17 @@ async fn every_response(mut request: Request, next: Next) -> Response {
         headers.insert(X_REQUEST_ID, id);
     }
     response
+}
+
+/// A body's stream, whose log lines bear the call's id as the handler's do: it is polled after the
+/// handler has returned.
+pub(crate) fn within_the_call<S: Stream>(stream: S) -> impl Stream<Item = S::Item> {
+    let span = Span::current();
+    let mut stream = Box::pin(stream);
+    futures_util::stream::poll_fn(move |context| {
+        let _entered = span.enter();
+        stream.as_mut().poll_next(context)
+    })
 }
 
 /// The caller's own id when it is a harmless one, else a fresh one.
@@ -123,4 +136,61 @@ pub(crate) async fn open_to_all_origins(request: Request, next: Next) -> Respons
         HeaderValue::from_static("*"),
     );
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    async fn handler() -> Body {
+        tracing::warn!("from the handler");
+        Body::from_stream(within_the_call(async_stream::stream! {
+            tracing::warn!("from the body");
+            yield Ok::<_, io::Error>("x");
+        }))
+    }
+
+    #[tokio::test]
+    async fn lines_of_handler_and_body_bear_the_call_s_id_whatever_the_filter() {
+        for filter in ["info", "warn"] {
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_ansi(false)
+                .with_writer(move || writer.clone())
+                .finish();
+            let _default = tracing::subscriber::set_default(subscriber);
+            let router = around(Router::new().route("/", get(handler)));
+            let request = Request::get("/").header(X_REQUEST_ID, "call-0001");
+            let response = router.oneshot(request.body(Body::empty()).unwrap()).await;
+            response.unwrap().into_body().collect().await.unwrap();
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            let bearing = text.lines().filter(|line| line.contains("call-0001"));
+            assert_eq!(bearing.count(), 2, "{filter}: {text}");
+        }
+    }
 }

@@ -1,18 +1,23 @@
 //! How a request is getting on, as its browser, its agent or anybody may know it: the page, the
 //! stream and the polling endpoint all read this.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{ApiError, app::App, extract::RequestCookies, page::rfc3339};
+use super::{
+    ApiError,
+    app::App,
+    extract::{Caller, RequestCookies},
+    page::rfc3339,
+};
 use crate::{
     crypto::ArtefactKind,
     domain::{
-        AuthRequest, Client, Decision, Metadata, RequestId,
+        Actor, AuthRequest, Client, Decision, RequestId, StreamId,
         auth_request::{Status, reissue_code},
         display_origin,
     },
     oauth::{ErrorCode, redirect_to},
-    store::Situation,
+    store::{AuditFilter, Situation},
 };
 
 /// A request, read at one moment.
@@ -74,18 +79,20 @@ impl Progress {
     }
 
     /// Gives the browser a new code when the former ran out unfetched. Nobody else can cause it.
-    pub(crate) async fn with_a_living_code(self, app: &App) -> Result<Self, ApiError> {
+    pub(crate) async fn with_a_living_code(
+        self,
+        app: &App,
+        caller: &Caller,
+    ) -> Result<Self, ApiError> {
         let living = self
             .request
             .live_code(&self.situation.standing, self.situation.now);
         if !self.by_browser || self.status != Status::Authenticated || living.is_some() {
             return Ok(self);
         }
-        let metadata = Metadata {
-            actor: crate::domain::Actor::Browser,
-            address_hash: None,
-            request_id: None,
-        };
+        let scope = App::day_scope(self.situation.now);
+        let address_hash = app.address_hash(&scope, caller).await?;
+        let metadata = caller.metadata(Actor::Browser, Some(address_hash));
         let ((), situation) = app
             .store
             .on_request(&self.id, None, &metadata, |seen| match &seen.request {
@@ -197,13 +204,66 @@ impl Progress {
         Value::Object(members)
     }
 
-    /// The id of an event that tells this: the stream's version, marked when the clock ended it.
+    /// The id of an event that tells this: the stream's version, marked when something beside the
+    /// stream made it so: `x` when the clock ended it, `s` when a suspension did that the stream does
+    /// not hold yet.
     pub(crate) fn event_id(&self) -> String {
-        let by_clock = if self.status == Status::Expired {
-            "x"
-        } else {
-            ""
+        let mark = match (self.status, &self.request) {
+            (Status::Expired, _) => "x",
+            (Status::Denied, AuthRequest::Authenticated { .. }) => "s",
+            _ => "",
         };
-        format!("{}{by_clock}", self.version)
+        format!("{}{mark}", self.version)
+    }
+
+    /// Whether a browser that has seen the event `id` knows how it ended.
+    ///
+    /// A mark is enough: only an end bears one. A bare version is, when the end stands in the stream
+    /// at or before it; later events of the grant (refreshed tokens) tell a page nothing new.
+    ///
+    /// # Errors
+    ///
+    /// 503 when the database does not answer.
+    pub(crate) async fn is_known_to_have_ended(
+        &self,
+        app: &App,
+        id: &str,
+    ) -> Result<bool, ApiError> {
+        let marked = id.strip_suffix(['x', 's']);
+        let Ok(seen) = marked.unwrap_or(id).parse::<u64>() else {
+            return Ok(false);
+        };
+        if !self.status.is_final() || seen > self.version {
+            return Ok(false);
+        }
+        if marked.is_some() {
+            return Ok(true);
+        }
+        Ok(match (self.status, &self.request) {
+            (Status::Completed, _) => self
+                .redeemed_at(app)
+                .await?
+                .is_some_and(|version| seen >= version),
+            // Nothing follows it.
+            (Status::Denied, AuthRequest::Revoked { .. }) => seen == self.version,
+            _ => false,
+        })
+    }
+
+    /// The version of the event by which the website took its tokens, from the log: the state does not
+    /// keep it.
+    async fn redeemed_at(&self, app: &App) -> Result<Option<u64>, ApiError> {
+        let filter = AuditFilter {
+            stream: Some(StreamId::AuthRequest(self.id).to_string()),
+            type_name: Some("CodeRedeemed".to_owned()),
+            limit: 1,
+            ..AuditFilter::default()
+        };
+        let events = app.store.audit(&filter).await?;
+        let version = |event: &RawValue| {
+            let event: Value = serde_json::from_str(event.get()).ok()?;
+            event["version"].as_u64()
+        };
+        Ok(events.first().and_then(|event| version(event)))
     }
 }

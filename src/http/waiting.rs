@@ -17,7 +17,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use super::{
     ApiError,
     app::App,
-    extract::{PathId, RequestCookies},
+    extract::{Caller, PathId, RequestCookies},
+    layer::within_the_call,
     progress::Progress,
 };
 use crate::{
@@ -52,6 +53,7 @@ pub(crate) async fn look(
 /// GET /api/check-status: the stream's answer by polling, any number of times.
 pub(crate) async fn check_status(
     State(app): State<Arc<App>>,
+    caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -60,7 +62,7 @@ pub(crate) async fn check_status(
         .one("request_id")?
         .ok_or_else(|| ApiError::invalid_request("request_id is missing"))?;
     let progress = Progress::read(&app, request, &app.cookies(&headers)).await?;
-    let progress = progress.with_a_living_code(&app).await?;
+    let progress = progress.with_a_living_code(&app, &caller).await?;
     Ok(([NO_STORE], Json(progress.polled(&app))).into_response())
 }
 
@@ -68,6 +70,7 @@ pub(crate) async fn check_status(
 /// first event is the current state; then one for each change, until there can be none.
 pub(crate) async fn events(
     State(app): State<Arc<App>>,
+    caller: Caller,
     PathId(request): PathId,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -80,20 +83,26 @@ pub(crate) async fn events(
         ));
     }
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    if progress.status.is_final() && seen == Some(progress.event_id().as_str()) {
+    if let Some(seen) = seen
+        && progress.is_known_to_have_ended(&app, seen).await?
+    {
         return Ok((StatusCode::NO_CONTENT, [NO_STORE]).into_response());
     }
-    let held: Vec<_> = cookies.requests().copied().collect();
+    let proof = app.cookie_secret(&progress.id, &progress.request().asked().created_by);
     // Subscribe first and read second, so that nothing falls between.
-    let subscription = app.doorbells.subscribe(progress.id, &held).map_err(|_| {
-        ApiError::new(
-            ErrorCode::TemporarilyUnavailable,
-            "too many streams are open",
-        )
-        .retry_after(RETRY_AFTER_SECONDS)
-    })?;
-    let stream = Sse::new(changes(Arc::clone(&app), request, cookies, subscription))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    let subscription = app
+        .doorbells
+        .subscribe(progress.id, proof, cookies.pairs())
+        .map_err(|_| {
+            ApiError::new(
+                ErrorCode::TemporarilyUnavailable,
+                "too many streams are open",
+            )
+            .retry_after(RETRY_AFTER_SECONDS)
+        })?;
+    let browser = Browser { caller, cookies };
+    let changes = within_the_call(changes(Arc::clone(&app), request, browser, subscription));
+    let stream = Sse::new(changes).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     let unbuffered = (
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
@@ -101,10 +110,16 @@ pub(crate) async fn events(
     Ok(([NO_STORE, unbuffered], stream).into_response())
 }
 
+/// Who listens.
+struct Browser {
+    caller: Caller,
+    cookies: RequestCookies,
+}
+
 fn changes(
     app: Arc<App>,
     id: String,
-    cookies: RequestCookies,
+    browser: Browser,
     mut subscription: Subscription,
 ) -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
     let stop = app.stop.clone();
@@ -114,8 +129,8 @@ fn changes(
             if stop.is_cancelled() {
                 return;
             }
-            let read = match Progress::read(&app, &id, &cookies).await {
-                Ok(progress) => progress.with_a_living_code(&app).await,
+            let read = match Progress::read(&app, &id, &browser.cookies).await {
+                Ok(progress) => progress.with_a_living_code(&app, &browser.caller).await,
                 Err(error) => Err(error),
             };
             let Ok(progress) = read else {

@@ -1,13 +1,18 @@
 //! Who waits for which request. A doorbell only: what has happened is read from the store, so that
 //! nothing is pushed before it is durable, and nothing falls between subscribing and reading.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use dashmap::{DashMap, Entry};
+use subtle::ConstantTimeEq;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use crate::{
     domain::{RequestId, StreamId},
@@ -19,11 +24,25 @@ use crate::{
 pub const STREAMS_PER_BROWSER: usize = 4;
 
 /// The waiting pages of this process.
-#[derive(Debug)]
 pub struct Doorbells {
-    waiting: DashMap<RequestId, watch::Sender<()>>,
+    waiting: DashMap<RequestId, Bell>,
+    /// Held while a place is counted and taken, so that of many who come at once none is overlooked.
+    entrance: Mutex<()>,
     open: AtomicUsize,
     limit: usize,
+}
+
+/// One request's door.
+struct Bell {
+    rung: watch::Sender<()>,
+    /// What only the request's browser can present.
+    proof: Zeroizing<String>,
+}
+
+impl Bell {
+    fn is_proved_by(&self, presented: &str) -> bool {
+        self.proof.as_bytes().ct_eq(presented.as_bytes()).into()
+    }
 }
 
 /// Why no further stream is opened.
@@ -43,33 +62,54 @@ pub struct Subscription {
     rung: Option<watch::Receiver<()>>,
 }
 
+impl fmt::Debug for Doorbells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorbells")
+            .field("open", &self.open())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Doorbells {
     /// `limit`: streams that the process may hold open.
     #[must_use]
     pub fn new(limit: usize) -> Self {
         Self {
             waiting: DashMap::new(),
+            entrance: Mutex::new(()),
             open: AtomicUsize::new(0),
             limit,
         }
     }
 
-    /// Waits at a request's door. `held` are the requests whose cookies the browser holds: streams
-    /// open for any of them count as this browser's.
+    /// Waits at a request's door, as the browser that has proved to be the request's by `proof`.
+    /// `held` is what the browser presents as proofs of other requests: streams open for those that
+    /// it proves count as this browser's.
     ///
     /// # Errors
     ///
     /// [`TooMany`] when a bound is reached.
-    pub fn subscribe(
+    pub fn subscribe<'a>(
         self: &Arc<Self>,
         request: RequestId,
-        held: &[RequestId],
+        proof: Zeroizing<String>,
+        held: impl IntoIterator<Item = (&'a RequestId, &'a str)>,
     ) -> Result<Subscription, TooMany> {
-        let others = held.iter().filter(|held| **held != request);
-        let by_browser: usize = others
-            .chain([&request])
+        let _alone = self.entrance.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut proved = vec![request];
+        for (other, presented) in held {
+            let is_proved = || {
+                let bell = self.waiting.get(other);
+                bell.is_some_and(|bell| bell.is_proved_by(presented))
+            };
+            if !proved.contains(other) && is_proved() {
+                proved.push(*other);
+            }
+        }
+        let by_browser: usize = proved
+            .iter()
             .filter_map(|held| self.waiting.get(held))
-            .map(|bell| bell.receiver_count())
+            .map(|bell| bell.rung.receiver_count())
             .sum();
         if by_browser >= STREAMS_PER_BROWSER {
             return Err(TooMany::ForBrowser);
@@ -82,7 +122,11 @@ impl Doorbells {
         let rung = self
             .waiting
             .entry(request)
-            .or_insert_with(|| watch::channel(()).0)
+            .or_insert_with(|| Bell {
+                rung: watch::channel(()).0,
+                proof,
+            })
+            .rung
             .subscribe();
         Ok(Subscription {
             doorbells: Arc::clone(self),
@@ -103,7 +147,7 @@ impl Doorbells {
         if let StreamId::AuthRequest(request) = stream
             && let Some(bell) = self.waiting.get(request)
         {
-            bell.send_replace(());
+            bell.rung.send_replace(());
         }
     }
 }
@@ -134,7 +178,7 @@ impl Drop for Subscription {
         if let Entry::Occupied(entry) = self.doorbells.waiting.entry(self.request) {
             // Given up while the entry is held, so that of two who leave at once the second is last.
             self.rung = None;
-            if entry.get().receiver_count() == 0 {
+            if entry.get().rung.receiver_count() == 0 {
                 entry.remove();
             }
         }
@@ -150,33 +194,98 @@ mod tests {
         edge::new_request_id(edge::Clock.now())
     }
 
+    fn proof(of: RequestId) -> String {
+        format!("proof of {of}")
+    }
+
+    /// A browser that holds these requests comes for one of them.
+    fn come(
+        doorbells: &Arc<Doorbells>,
+        request: RequestId,
+        held: &[RequestId],
+    ) -> Result<Subscription, TooMany> {
+        let presented: Vec<_> = held.iter().map(|id| (*id, proof(*id))).collect();
+        let presented = presented.iter().map(|(id, proof)| (id, proof.as_str()));
+        doorbells.subscribe(request, Zeroizing::new(proof(request)), presented)
+    }
+
     #[test]
     fn bounds_hold_for_a_browser_and_for_the_process_and_places_are_given_back() {
         let doorbells = Arc::new(Doorbells::new(6));
         let held: Vec<RequestId> = (0..5).map(|_| request()).collect();
         let mut places: Vec<_> = held[..4]
             .iter()
-            .map(|id| doorbells.subscribe(*id, &held).unwrap())
+            .map(|id| come(&doorbells, *id, &held).unwrap())
             .collect();
         assert_eq!(
-            doorbells.subscribe(held[4], &held).unwrap_err(),
+            come(&doorbells, held[4], &held).unwrap_err(),
             TooMany::ForBrowser
         );
         places.pop();
-        places.push(doorbells.subscribe(held[4], &held).unwrap());
+        places.push(come(&doorbells, held[4], &held).unwrap());
         let other = request();
-        let _fifth = doorbells.subscribe(other, &[other]).unwrap();
+        let _fifth = come(&doorbells, other, &[other]).unwrap();
         let another = request();
-        let sixth = doorbells.subscribe(another, &[another]).unwrap();
+        let sixth = come(&doorbells, another, &[another]).unwrap();
         let last = request();
         assert_eq!(
-            doorbells.subscribe(last, &[last]).unwrap_err(),
+            come(&doorbells, last, &[last]).unwrap_err(),
             TooMany::ForProcess
         );
         drop(sixth);
-        assert!(doorbells.subscribe(last, &[last]).is_ok());
+        assert!(come(&doorbells, last, &[last]).is_ok());
         drop(places);
         assert_eq!(doorbells.open(), 1);
         assert_eq!(doorbells.waiting.len(), 1);
+    }
+
+    #[test]
+    fn only_what_a_browser_proves_counts_and_counts_once() {
+        let doorbells = Arc::new(Doorbells::new(100));
+        let (theirs, mine) = (request(), request());
+        let _theirs: Vec<_> = (0..STREAMS_PER_BROWSER)
+            .map(|_| come(&doorbells, theirs, &[]).unwrap())
+            .collect();
+        let proved = proof(theirs);
+        let forged = [(&theirs, "forged"), (&theirs, "")];
+        let own = || Zeroizing::new(proof(mine));
+        let _first = doorbells.subscribe(mine, own(), forged).unwrap();
+        let both = [(&theirs, "planted"), (&theirs, proved.as_str())];
+        assert_eq!(
+            doorbells.subscribe(mine, own(), both).unwrap_err(),
+            TooMany::ForBrowser
+        );
+        // A request named many times is still one.
+        let (busy, again) = (request(), request());
+        let _busy: Vec<_> = (0..2)
+            .map(|_| come(&doorbells, busy, &[]).unwrap())
+            .collect();
+        assert!(come(&doorbells, again, &[busy, busy, busy, again]).is_ok());
+    }
+
+    #[test]
+    fn of_many_who_come_at_once_no_more_enter_than_may() {
+        for _ in 0..50 {
+            let doorbells = Arc::new(Doorbells::new(100));
+            let held: Vec<RequestId> = (0..16).map(|_| request()).collect();
+            let start = std::sync::Barrier::new(held.len());
+            let entered: Vec<_> = std::thread::scope(|scope| {
+                let comers: Vec<_> = held
+                    .iter()
+                    .map(|id| {
+                        let (doorbells, held, start) = (&doorbells, &held, &start);
+                        scope.spawn(move || {
+                            start.wait();
+                            come(doorbells, *id, held).ok()
+                        })
+                    })
+                    .collect();
+                comers
+                    .into_iter()
+                    .filter_map(|comer| comer.join().unwrap())
+                    .collect()
+            });
+            assert_eq!(entered.len(), STREAMS_PER_BROWSER);
+        }
     }
 }

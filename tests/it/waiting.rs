@@ -1,6 +1,7 @@
 //! What a waiting page is told: the stream, polling, the public view.
 
 mod codes;
+mod reconnect;
 
 use std::time::Instant;
 
@@ -118,33 +119,6 @@ on_both_databases! {
         api.redeem(&client, &code, &asked.pkce.verifier).await.expect(200);
     }
 
-    async fn a_reconnect_resumes_without_loss_and_ends_with_204(env: Env) {
-        let api = env.api().await;
-        let (client, asked, page) = page(&api).await;
-        let agent = api.create_agent(json!({})).await;
-        let mut stream = api.events(&page).await;
-        let seen = stream.next().await.unwrap().id;
-        drop(stream);
-        api.authenticate(&page, &agent).await.expect(200);
-        let resume = |seen: String| {
-            let (api, page) = (&api, &page);
-            async move { api.sse(&page.request_id, Some(&page.cookie), Some(&seen)).await }
-        };
-        let missed = resume(seen).await.next().await.unwrap();
-        assert_eq!(missed.status(), "authenticated");
-        // Seen, but not final: the browser may have lost its way home.
-        let again = resume(missed.id.clone()).await.next().await.unwrap();
-        assert_eq!(again, missed);
-        let code = home(&missed.data).get("code");
-        api.redeem(&client, &code, &asked.pkce.verifier).await.expect(200);
-        let events = resume(missed.id).await.rest().await;
-        let [last] = &events[..] else { panic!("{events:?}") };
-        assert_eq!(last.data, json!({"status": "completed"}));
-        assert_eq!(resume(last.id.clone()).await.status, 204);
-        let anew = api.events(&page).await.rest().await;
-        assert_eq!(anew, std::slice::from_ref(last), "without Last-Event-ID");
-    }
-
     async fn a_browser_holds_at_most_four_streams(env: Env) {
         let api = env.api().await;
         let (client, _, first) = page(&api).await;
@@ -163,12 +137,33 @@ on_both_databases! {
         }
         let other = api.authorize(&Authorize::new(&client)).await;
         assert_eq!(api.events(&other).await.status, 200, "another browser is not concerned");
+        // Nor does it count what somebody holds whose cookies are only claimed.
+        let claimed = format!("{}; aa_{}={}", other.cookie, first.request_id, "0".repeat(64));
+        let claims = api.sse(&other.request_id, Some(&claimed), None).await;
+        assert_eq!(claims.status, 200, "cookies that prove nothing count for nobody");
         drop(streams.pop());
         let again = eventually("a place to be given back", async || {
             let stream = api.sse(&first.request_id, Some(&cookies), None).await;
             (stream.status == 200).then_some(stream)
         });
         assert_eq!(again.await.next().await.unwrap().status(), "pending");
+    }
+
+    async fn of_many_streams_opened_at_once_four_are_given(env: Env) {
+        let api = env.api().await;
+        let client = api.create_client(json!({})).await;
+        let mut pages = vec![];
+        for _ in 0..4 {
+            pages.push(api.authorize(&Authorize::new(&client)).await);
+        }
+        let cookies: Vec<_> = pages.iter().map(|page| &*page.cookie).collect();
+        let cookies = cookies.join("; ");
+        let opens = pages.iter().cycle().take(24);
+        let opens = opens.map(|page| api.sse(&page.request_id, Some(&cookies), None));
+        let streams = futures_util::future::join_all(opens).await;
+        let given = streams.iter().filter(|stream| stream.status == 200).count();
+        let refused = streams.iter().filter(|stream| stream.status == 503).count();
+        assert_eq!((given, refused), (4, 20));
     }
 
     async fn a_quiet_stream_is_kept_alive_by_comments(env: Env) {
@@ -196,10 +191,10 @@ on_both_databases! {
     }
 
     async fn expiry_is_pushed_by_a_timer(env: Env) {
-        let server = env.start(|options| { options.flag("--request-lifetime", 2); }).await;
+        let server = env.start(|options| { options.flag("--request-lifetime", 5); }).await;
         let api = server.api();
-        let (client, asked, page) = page(&api).await;
         let agent = api.create_agent(json!({})).await;
+        let (client, asked, page) = page(&api).await;
         let events = api.events(&page).await.rest().await;
         let [pending, expired] = &events[..] else { panic!("{events:?}") };
         assert_eq!((pending.status(), expired.status()), ("pending", "expired"));
@@ -208,7 +203,7 @@ on_both_databases! {
         let seen = Some(&*expired.id);
         assert_eq!(api.sse(&page.request_id, Some(&page.cookie), seen).await.status, 204);
         let before = api.sse(&page.request_id, Some(&page.cookie), Some("1")).await;
-        assert_eq!(before.rest().await, std::slice::from_ref(expired));
+        assert_eq!(before.rest().await, [expired.clone()]);
 
         let polled = api.check_status(&page).await.expect(200).json;
         assert_eq!(polled["status"], "expired");

@@ -102,11 +102,11 @@ on_both_databases! {
 
     async fn no_code_is_issued_after_the_requests_lifetime(env: Env) {
         let server = env.start(|options| {
-            options.flag("--code-lifetime", 1).flag("--request-lifetime", 2);
+            options.flag("--code-lifetime", 1).flag("--request-lifetime", 6);
         }).await;
         let api = server.api();
-        let (client, asked, page) = page(&api).await;
         let agent = api.create_agent(json!({})).await;
+        let (client, asked, page) = page(&api).await;
         api.authenticate(&page, &agent).await.expect(200);
         let end = eventually("the end", async || {
             let reply = api.check_status(&page).await.expect(200);
