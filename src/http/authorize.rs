@@ -10,18 +10,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
     ApiError,
-    app::App,
-    extract::{Caller, RequestCookies, parameters_of},
-    page::{html, see_other, waiting_page},
+    app::{App, COOKIES_PER_BROWSER},
+    extract::{Caller, RequestCookies, media_type, not_a_form, parameters_of},
+    page::{html, is_prefetch, prefetch_refused, see_other, waiting_page},
 };
 use crate::{
     domain::{
-        Actor, AuthRequest, Client, ClientId, EventId, RequestId, Versioned,
-        auth_request::{Created, Status},
+        Actor, AuthRequest, Client, ClientId, EventId, RequestId, Versioned, auth_request::Created,
     },
     edge,
     oauth::{self, AuthorizationRequest, ErrorCode, Fault, OAuthError, Parameters, RedirectTarget},
-    store::{NewDetails, NewRequest, StoreError},
+    store::{NewDetails, NewRequest, Situation, StoreError},
 };
 
 /// How often a creation is tried when the same browser sends the same parameters many times at once.
@@ -41,13 +40,32 @@ impl<E: Into<ApiError>> From<E> for Stop {
     }
 }
 
-/// The request that the browser now waits for.
+/// The request that the browser waits for, or that an agent has just signed in to.
 struct Opened {
     id: RequestId,
     created_by: EventId,
     state: AuthRequest,
     client: Client,
     now: jiff::Timestamp,
+}
+
+impl Opened {
+    /// One that was opened before, unless it is over.
+    fn again(id: RequestId, seen: Situation, client: &Client) -> Option<Self> {
+        let state = seen.request?.state;
+        let status = state.status(&seen.standing, seen.now);
+        (!status.is_final()).then(|| Self {
+            id,
+            created_by: state.asked().created_by,
+            state,
+            client: client.clone(),
+            now: seen.now,
+        })
+    }
+
+    const fn waits(&self) -> bool {
+        matches!(self.state, AuthRequest::Pending { .. })
+    }
 }
 
 /// GET /authorize. HEAD and prefetches create nothing.
@@ -62,7 +80,6 @@ pub(crate) async fn get(
     if method == Method::HEAD || is_prefetch(&headers) {
         return match validated(&app, &parameters).await {
             Ok(_) if method == Method::HEAD => html(StatusCode::OK, &maud::html! {}, None),
-            // Anything but a success makes the browser ask again when somebody really goes there.
             Ok(_) => prefetch_refused(&app),
             Err(stop) => told(&app, stop),
         };
@@ -70,7 +87,12 @@ pub(crate) async fn get(
     let held = app.cookies(&headers);
     match open(&app, &parameters, &caller, &held).await {
         Ok(opened) => {
-            let page = waiting_page(&app, &opened.id, &opened.state, &opened.client, opened.now);
+            let page = if opened.waits() {
+                waiting_page(&app, &opened.id, &opened.state, &opened.client, opened.now)
+            } else {
+                // An agent has signed in meanwhile: the page's own address takes the browser home.
+                to_its_own_address(&app, &opened)
+            };
             with_cookies(&app, page, &opened, &held)
         }
         Err(stop) => told(&app, stop),
@@ -84,37 +106,27 @@ pub(crate) async fn post(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let parameters = match parameters_of(request).await {
+    // A browser comes with a form (OpenID Connect Core §3.1.2.1), and nothing else does.
+    let parameters = match media_type(&headers).as_deref() {
+        Some("application/json") => Err(not_a_form()),
+        _ => parameters_of(request).await,
+    };
+    let parameters = match parameters {
         Ok(parameters) => parameters,
         Err(error) => return told(&app, Stop::Page(error)),
     };
     let held = app.cookies(&headers);
     match open(&app, &parameters, &caller, &held).await {
         Ok(opened) => {
-            let page = see_other(&app.path(&format!("/authorize/{}", opened.id)));
+            let page = to_its_own_address(&app, &opened);
             with_cookies(&app, page, &opened, &held)
         }
         Err(stop) => told(&app, stop),
     }
 }
 
-fn is_prefetch(headers: &HeaderMap) -> bool {
-    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
-        .iter()
-        .any(|name| {
-            headers
-                .get(*name)
-                .and_then(|value| value.to_str().ok())
-                .is_some_and(|value| value.contains("prefetch") || value.contains("prerender"))
-        })
-}
-
-fn prefetch_refused(app: &App) -> Response {
-    ApiError::new(
-        ErrorCode::TemporarilyUnavailable,
-        "a sign-in is not opened ahead of time",
-    )
-    .page(&app.base_path, "Not opened ahead of time")
+fn to_its_own_address(app: &App, opened: &Opened) -> Response {
+    see_other(&app.path(&format!("/authorize/{}", opened.id)))
 }
 
 fn with_cookies(app: &App, mut page: Response, opened: &Opened, held: &RequestCookies) -> Response {
@@ -174,31 +186,26 @@ async fn open(
     let (client_id, client, asked) = validated(app, parameters).await?;
     let parameters_mac = mac_of(app, parameters);
 
-    // The newest request that this browser can prove to hold; it stands for the browser.
+    // The newest request that this browser can prove to hold; it stands for the browser. A browser
+    // of ours holds no more than that many: who sends more need not be looked after.
     let mut newest: Option<RequestId> = None;
-    for id in held.requests() {
+    for id in held.requests().take(COOKIES_PER_BROWSER) {
         let seen = app.store.situation(id, None).await?;
-        let Some(request) = seen.request else {
+        let proved = seen
+            .request
+            .as_ref()
+            .is_some_and(|request| app.holds_cookie(held, id, &request.state));
+        if !proved {
             continue;
-        };
-        if !app.holds_cookie(held, id, &request.state) {
-            continue;
-        }
-        let same = seen
-            .details
-            .is_some_and(|details| details.parameters_mac == parameters_mac);
-        if same && request.state.status(&seen.standing, seen.now) == Status::Pending {
-            let created_by = request.state.asked().created_by;
-            let (state, now) = (request.state, seen.now);
-            return Ok(Opened {
-                id: *id,
-                created_by,
-                state,
-                client: client.state,
-                now,
-            });
         }
         newest = newest.or(Some(*id));
+        let same = seen
+            .details
+            .as_ref()
+            .is_some_and(|details| details.parameters_mac == parameters_mac);
+        if same && let Some(opened) = Opened::again(*id, seen, &client.state) {
+            return Ok(opened);
+        }
     }
 
     let now = app.store.now().await?;
@@ -247,21 +254,10 @@ async fn open(
                     continue;
                 };
                 let seen = app.store.situation(&first, None).await?;
-                match seen.request {
-                    Some(request)
-                        if request.state.status(&seen.standing, seen.now) == Status::Pending =>
-                    {
-                        let created_by = request.state.asked().created_by;
-                        return Ok(Opened {
-                            id: first,
-                            created_by,
-                            state: request.state,
-                            client: client.state,
-                            now: seen.now,
-                        });
-                    }
+                match Opened::again(first, seen, &client.state) {
+                    Some(opened) => return Ok(opened),
                     // That one has ended: what is opened now follows it.
-                    _ => newest = Some(first),
+                    None => newest = Some(first),
                 }
             }
             // The client changed meanwhile: the browser may simply ask again.

@@ -81,7 +81,6 @@ impl ApiError {
             title,
             error: self.error.code.as_str(),
             description: &self.error.description,
-            back: None,
         });
         let mut response = super::page::html(self.status, &page, None);
         response.headers_mut().extend(self.headers);

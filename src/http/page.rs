@@ -7,11 +7,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use jiff::Timestamp;
 use maud::Markup;
 
-use super::{ApiError, app::App, extract::PathId, progress::Progress};
+use super::{
+    ApiError,
+    app::App,
+    extract::{Caller, PathId, RequestCookies},
+    progress::Progress,
+};
 use crate::{
     domain::{AuthRequest, Client, RequestId, auth_request::Status, display_origin},
     edge,
@@ -48,65 +53,119 @@ pub(crate) fn see_other(to: &str) -> Response {
     }
 }
 
-/// GET /authorize/{request_id}: the same page again, for the browser that holds the cookie.
+/// Whether a browser only looks ahead, or makes a picture of the page, and nobody may ever come:
+/// `Sec-Purpose`, and what browsers sent before it.
+pub(crate) fn is_prefetch(headers: &HeaderMap) -> bool {
+    ["sec-purpose", "purpose", "x-purpose", "x-moz"]
+        .iter()
+        .flat_map(|name| headers.get_all(*name))
+        .any(|value| {
+            let value = value.as_bytes().to_ascii_lowercase();
+            [&b"prefetch"[..], b"prerender", b"preview"]
+                .iter()
+                .any(|purpose| value.windows(purpose.len()).any(|part| part == *purpose))
+        })
+}
+
+/// Anything but a success makes the browser ask again when somebody really goes there.
+pub(crate) fn prefetch_refused(app: &App) -> Response {
+    ApiError::new(
+        ErrorCode::TemporarilyUnavailable,
+        "a sign-in is not opened ahead of time",
+    )
+    .page(&app.base_path, "Not opened ahead of time")
+}
+
+/// GET /authorize/{request_id}: the same page again, for the browser that holds the cookie. HEAD and
+/// prefetches are given no code, and cause none.
 pub(crate) async fn show(
     State(app): State<Arc<App>>,
+    method: Method,
+    caller: Caller,
     PathId(request): PathId,
     headers: HeaderMap,
 ) -> Response {
-    match reopened(&app, &request, &headers).await {
-        Ok(response) => response,
-        Err(error) => error.page(&app.base_path, "This sign-in cannot be shown"),
-    }
-}
-
-async fn reopened(app: &App, request: &str, headers: &HeaderMap) -> Result<Response, ApiError> {
-    let progress = Progress::read(app, request, &app.cookies(headers)).await?;
-    let progress = progress.with_a_living_code(app).await?;
-    if !progress.by_browser {
-        return Err(ApiError::new(
-            ErrorCode::Forbidden,
-            "This page belongs to the browser that opened it. Start the sign-in again from the \
-             website, in this browser.",
-        ));
-    }
-    let back = progress.redirect_to(app);
-    match (progress.status, &back) {
-        (Status::Pending, _) => Ok(waiting(app, &progress)),
-        (Status::Authenticated, Some(back)) => Ok(see_other(back)),
-        (status, _) => {
-            let kind = match status {
-                Status::Completed => view::OutcomeKind::Completed,
-                Status::Denied => view::OutcomeKind::Denied,
-                _ => view::OutcomeKind::Expired,
-            };
-            let origin = display_origin(&progress.request().asked().redirect_uri);
-            let page = view::outcome_page(&view::OutcomePage {
-                base_path: &app.base_path,
-                kind,
-                client_name: progress
-                    .client()
-                    .map(|client| client.registered.client_name.as_str()),
-                redirect_origin: Some(&origin),
-                back: back.as_deref(),
-            });
-            Ok(html(StatusCode::OK, &page, None))
+    let held = app.cookies(&headers);
+    let looks_only = method == Method::HEAD || is_prefetch(&headers);
+    let mut response = match own(&app, &request, &held).await {
+        Ok(_) if method == Method::HEAD => html(StatusCode::OK, &maud::html! {}, None),
+        Ok(_) if looks_only => prefetch_refused(&app),
+        Ok(progress) => {
+            let evictions: Vec<_> = app.evictions(&progress.id, &held).collect();
+            let mut response = reopened(&app, &caller, progress)
+                .await
+                .unwrap_or_else(|error| cannot_be_shown(&app, error));
+            for cookie in evictions {
+                response.headers_mut().append(header::SET_COOKIE, cookie);
+            }
+            response
         }
-    }
+        Err(error) => cannot_be_shown(&app, error),
+    };
+    // What the page says depends on who asks.
+    let cookie = HeaderValue::from_static("Cookie");
+    response.headers_mut().append(header::VARY, cookie);
+    response
 }
 
-fn waiting(app: &App, progress: &Progress) -> Response {
-    let Some(client) = progress.client() else {
-        return ApiError::new(ErrorCode::UnknownRequest, "the client is gone")
-            .page(&app.base_path, "This sign-in cannot be shown");
+fn cannot_be_shown(app: &App, error: ApiError) -> Response {
+    error.page(&app.base_path, "This sign-in cannot be shown")
+}
+
+/// The request, if it is this browser's own.
+async fn own(app: &App, request: &str, held: &RequestCookies) -> Result<Progress, ApiError> {
+    let progress = Progress::read(app, request, held).await?;
+    if progress.by_browser {
+        return Ok(progress);
+    }
+    Err(ApiError::new(
+        ErrorCode::Forbidden,
+        "This page belongs to the browser that opened it. Start the sign-in again from the \
+         website, in this browser.",
+    ))
+}
+
+async fn reopened(app: &App, caller: &Caller, progress: Progress) -> Result<Response, ApiError> {
+    let progress = progress.with_a_living_code(app, caller).await?;
+    let back = progress.redirect_to(app);
+    let kind = match (progress.status, &back) {
+        (Status::Pending, _) => return waiting(app, &progress),
+        (Status::Authenticated, Some(back)) => return Ok(see_other(back)),
+        (Status::Authenticated, None) => {
+            return Err(ApiError::new(
+                ErrorCode::UnknownRequest,
+                "An agent has signed in, but the way back to the website is not known any more. \
+                 Start the sign-in again from the website.",
+            ));
+        }
+        (Status::Completed, _) => view::OutcomeKind::Completed,
+        (Status::Denied, _) => view::OutcomeKind::Denied,
+        (Status::Expired, _) => view::OutcomeKind::Expired,
     };
-    waiting_page(
+    let page = view::outcome_page(&view::OutcomePage {
+        base_path: &app.base_path,
+        kind,
+        client_name: progress
+            .client()
+            .map(|client| client.registered.client_name.as_str()),
+        redirect_origin: &display_origin(&progress.request().asked().redirect_uri),
+        back: back.as_deref(),
+    });
+    Ok(html(StatusCode::OK, &page, None))
+}
+
+fn waiting(app: &App, progress: &Progress) -> Result<Response, ApiError> {
+    let client = progress
+        .client()
+        .ok_or_else(|| ApiError::new(ErrorCode::UnknownRequest, "the client is gone"))?;
+    let now = progress.situation.now;
+    Ok(waiting_page(
         app,
         &progress.id,
         progress.request(),
         client,
-        progress.situation.now,
-    )
+        now,
+    ))
 }
 
 /// The waiting page of a pending request.
@@ -136,7 +195,6 @@ pub(crate) fn waiting_page(
         authenticate_endpoint: &format!("{}/api/agent/authenticate", app.issuer),
         base_path: &app.base_path,
         nonce: &nonce,
-        status: view::PageStatus::Pending,
     });
     html(StatusCode::OK, &page, Some(&nonce))
 }

@@ -16,9 +16,9 @@ pub(super) fn followable(address: &str) -> Option<&str> {
 /// The way on from a page where nothing more will happen: back to the website with an answer if
 /// there is one, else to its front page. A loopback origin is shown without its port, so that it
 /// leads nowhere.
-pub(super) fn way_on<'a>(back: Option<&'a str>, origin: Option<&'a str>) -> Option<&'a str> {
+pub(super) fn way_on<'a>(back: Option<&'a str>, origin: &'a str) -> Option<&'a str> {
     back.and_then(followable)
-        .or_else(|| origin.filter(|origin| origin.starts_with("https://")))
+        .or_else(|| Some(origin).filter(|origin| origin.starts_with("https://")))
 }
 
 /// What a website is called on a page: its host, with the port if it has an unusual one; for an
@@ -86,11 +86,11 @@ mod tests {
     #[test]
     fn there_is_a_way_on_where_one_is_known() {
         let (back, origin) = ("https://a.example/cb", "https://a.example");
-        assert_eq!(way_on(Some(back), Some(origin)), Some(back));
-        assert_eq!(way_on(Some("javascript:x"), Some(origin)), Some(origin));
-        assert_eq!(way_on(None, Some(origin)), Some(origin));
-        assert_eq!(way_on(None, Some("http://127.0.0.1")), None);
-        assert_eq!(way_on(None, Some("com.example.app")), None);
+        assert_eq!(way_on(Some(back), origin), Some(back));
+        assert_eq!(way_on(Some("javascript:x"), origin), Some(origin));
+        assert_eq!(way_on(None, origin), Some(origin));
+        assert_eq!(way_on(None, "http://127.0.0.1"), None);
+        assert_eq!(way_on(None, "com.example.app"), None);
     }
 
     #[test]

@@ -50,17 +50,26 @@ pub struct OutcomePage<'a> {
     pub kind: OutcomeKind,
     /// What the client calls itself, if it is still known.
     pub client_name: Option<&'a str>,
-    /// Scheme, host and port of the redirect URI, if known.
-    pub redirect_origin: Option<&'a str>,
+    /// Scheme, host and port of the redirect URI; the bare scheme for a private-use one.
+    pub redirect_origin: &'a str,
     /// The redirect URI with what the website is to be told, if it is still waiting for it.
     pub back: Option<&'a str>,
 }
 
-/// The page that a finished sign-in shows from then on. It redirects nowhere by itself.
+/// Seconds to read why before the browser goes back to the website by itself.
+const LEAVE_AFTER: u8 = 5;
+
+/// The page that a finished sign-in shows from then on. It goes back to the website by itself, and
+/// needs no script for that, while the website has not been told how it ended.
 #[must_use]
 pub fn outcome_page(page: &OutcomePage<'_>) -> Markup {
     let (state, headline, text) = page.kind.words();
-    let origin = page.redirect_origin.unwrap_or_default();
+    let origin = page.redirect_origin;
+    let head = html! {
+        @if let Some(back) = page.back.and_then(link::followable) {
+            meta http-equiv="refresh" content={ (LEAVE_AFTER) ";url=" (back) };
+        }
+    };
     let main = html! {
         main #page data-state=(state) {
             h1 { span #headline { (headline) } " " (link::site(origin, page.client_name)) }
@@ -71,7 +80,7 @@ pub fn outcome_page(page: &OutcomePage<'_>) -> Markup {
         }
     };
     let title = format!("{headline} {}", link::site_name(origin));
-    document(page.base_path, &title, &html! {}, &main)
+    document(page.base_path, &title, &head, &main)
 }
 
 /// What the error page says.
@@ -87,9 +96,6 @@ pub struct ErrorPage<'a> {
     pub error: &'a str,
     /// What was wrong, for whoever wrote the request.
     pub description: &'a str,
-    /// The redirect URI with the error in its parameters, where the website may be told but the
-    /// browser is not to be sent by itself.
-    pub back: Option<&'a str>,
 }
 
 /// What whoever can mend the error should look at.
@@ -123,12 +129,8 @@ pub fn error_page(page: &ErrorPage<'_>) -> Markup {
         main #page data-state="error" {
             h1 { bdi { (title) } }
             p #text { bdi { (visible(page.description)) } }
-            @if let Some(way) = page.back.and_then(link::followable) {
-                p { a.button #back href=(way) { "Return to " bdi { (link::site_of(way)) } } }
-            } @else {
-                p { "Go back to the website that sent you here. If it happens again, tell its \
-                     makers what this page says." }
-            }
+            p { "Go back to the website that sent you here. If it happens again, tell its makers \
+                 what this page says." }
             section.agent aria-labelledby="developer" {
                 h2 id="developer" { "For the website’s developer" }
                 dl {

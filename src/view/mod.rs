@@ -14,7 +14,7 @@ mod message;
 mod waiting;
 
 pub use message::{ErrorPage, OutcomeKind, OutcomePage, error_page, outcome_page};
-pub use waiting::{PageStatus, WaitingPage, waiting_page};
+pub use waiting::{WaitingPage, waiting_page};
 
 /// The Content-Security-Policy of a page (CSP Level 3): nothing but our own style, images and
 /// connections; no frame around it, no form, no `base`.

@@ -31,31 +31,19 @@ pub struct WaitingPage<'a> {
     /// The nonce of the page's scripts, also named by its policy
     /// ([`content_security_policy`](super::content_security_policy)).
     pub nonce: &'a str,
-    /// What is being waited for.
-    pub status: PageStatus,
 }
 
-/// What the page says first, before it has heard from the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageStatus {
-    /// No agent has signed in yet.
-    Pending,
-}
+/// The state's name in the page and its script, the headline (the website's name follows it) and the
+/// sentence below.
+pub(super) const WORDS: (&str, &str, &str) = (
+    "pending",
+    "Waiting for your agent to sign in to",
+    "This page goes on by itself as soon as your agent has signed in. There is nothing to type here, \
+     and no secret belongs on this page.",
+);
 
-impl PageStatus {
-    /// The state's name in the page and its script, the headline (the website's name follows it)
-    /// and the sentence below.
-    pub(super) const fn words(self) -> (&'static str, &'static str, &'static str) {
-        match self {
-            Self::Pending => (
-                "pending",
-                "Waiting for your agent to sign in to",
-                "This page goes on by itself as soon as your agent has signed in. There is nothing \
-                 to type here, and no secret belongs on this page.",
-            ),
-        }
-    }
-}
+/// Milliseconds after which a page whose script has not come asks for itself anew.
+const RELOAD_AFTER: u32 = 8_000;
 
 impl WaitingPage<'_> {
     /// The object that agents read, `request_id` first.
@@ -83,6 +71,15 @@ impl WaitingPage<'_> {
         ))
     }
 
+    /// While servers are replaced, the page of one may name a script that the next does not have.
+    /// Without its script a page would wait for ever; the script takes this back once it runs.
+    fn fallback(&self) -> PreEscaped<String> {
+        PreEscaped(format!(
+            "window.authFallback = setTimeout(() => location.replace('{}'), {RELOAD_AFTER});",
+            literal(&self.address())
+        ))
+    }
+
     fn json(&self) -> PreEscaped<String> {
         let members = self
             .object()
@@ -100,6 +97,7 @@ impl WaitingPage<'_> {
             meta name="auth-agent-request" content=(self.request_id);
             script nonce=(self.nonce) { (self.script()) }
             script type="application/json" id="auth-agent-request" { (self.json()) }
+            script nonce=(self.nonce) { (self.fallback()) }
             script nonce=(self.nonce) src=(asset::path(self.base_path, "waiting.js")) defer {}
             noscript {
                 meta http-equiv="refresh" content={ "3;url=" (self.address()) };
@@ -153,7 +151,7 @@ impl WaitingPage<'_> {
 /// client chose.
 #[must_use]
 pub fn waiting_page(page: &WaitingPage<'_>) -> Markup {
-    let (state, headline, text) = page.status.words();
+    let (state, headline, text) = WORDS;
     let host = link::site_name(page.redirect_origin);
     let main = html! {
         main #page data-state=(state) data-base=(page.base_path) data-host=(host)

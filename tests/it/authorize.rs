@@ -1,6 +1,8 @@
 //! GET and POST /authorize: what is asked for, what is refused, and who is told.
 
+mod address;
 mod browser;
+mod cookies;
 mod faults;
 
 use reqwest::{Method, header};
@@ -110,6 +112,12 @@ on_both_databases! {
         let agent = api.create_agent(json!({})).await;
         api.authenticate(&page, &agent).await.expect(200);
         assert_eq!(api.callback(&page).await.get("state"), asked.state);
+
+        // Nothing but a form: a browser sends no JSON.
+        let object: serde_json::Map<_, _> =
+            asked.params.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        let reply = api.send(api.post("/authorize").json(&object)).await.expect(415);
+        assert!(!reply.headers.contains_key(header::SET_COOKIE));
 
         // A fault of a POST goes home by 303 as well, never by 307, which would repeat the form.
         let faulty = asked.with("scope", "unheard_of");
@@ -278,10 +286,16 @@ on_both_databases! {
         for (name, value) in [
             ("sec-purpose", "prefetch"),
             ("sec-purpose", "prefetch;prerender"),
+            ("Sec-Purpose", "Prefetch; Prerender"),
             ("purpose", "prefetch"),
+            ("purpose", "preview"),
+            ("x-purpose", "preview"),
+            ("x-purpose", "PREVIEW"),
             ("x-moz", "prefetch"),
         ] {
-            let reply = api.send(api.get(&path).header(name, value)).await;
+            // Every value of a header counts, and bytes that are no text do no harm.
+            let call = api.get(&path).header(name, &b"\xff"[..]).header(name, value);
+            let reply = api.send(call).await;
             assert!(!reply.headers.contains_key(header::SET_COOKIE), "{name}: {value}");
             assert!(reply.status >= 400, "a browser would keep the answer: {}", reply.status);
         }

@@ -37,7 +37,6 @@ fn waiting<'a>(text: &'a str, request_id: &'a str) -> WaitingPage<'a> {
         authenticate_endpoint: text,
         base_path: "/auth",
         nonce: "bm9uY2U",
-        status: PageStatus::Pending,
     }
 }
 
@@ -78,7 +77,7 @@ fn hostile_words_break_out_of_no_message() {
                 base_path: "",
                 kind,
                 client_name: Some(text),
-                redirect_origin: Some(text),
+                redirect_origin: text,
                 back: Some(back),
             };
             skeleton(&outcome_page(&page).into_string())
@@ -100,7 +99,6 @@ fn hostile_words_break_out_of_no_message() {
                 title: text,
                 error: text,
                 description: text,
-                back: None,
             };
             skeleton(&error_page(&page).into_string())
         };

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::support::process::eventually;
 
 /// A browser's cookie jar for one server.
 #[derive(Default, Clone)]
-struct Jar(BTreeMap<String, String>);
+pub(super) struct Jar(pub(super) BTreeMap<String, String>);
 
 impl Jar {
     /// Takes in what an answer sets and removes.
@@ -31,7 +32,7 @@ impl Jar {
         pairs.join("; ")
     }
 
-    async fn open(&mut self, api: &Api, asked: &Authorize) -> WaitingPage {
+    pub(super) async fn open(&mut self, api: &Api, asked: &Authorize) -> WaitingPage {
         let reply = api.open(asked, &self.header()).await;
         self.take(&reply);
         WaitingPage::of(reply)
@@ -137,9 +138,77 @@ on_both_databases! {
         let mut jar = Jar::default();
         let first = jar.open(&api, &asked).await;
         api.authenticate(&first, &agent).await.expect(200);
+        let code = api.callback(&first).await.get("code");
+        api.redeem(&client, &code, &asked.pkce.verifier).await.expect(200);
         let second = jar.open(&api, &asked).await;
         assert_ne!(first.request_id, second.request_id);
         assert_eq!(jar.open(&api, &asked).await.request_id, second.request_id);
+    }
+
+    async fn the_link_of_a_request_that_an_agent_has_signed_in_to_takes_its_browser_home(env: Env) {
+        let api = env.api().await;
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        let asked = Authorize::new(&client);
+        let mut jar = Jar::default();
+        let page = jar.open(&api, &asked).await;
+        api.authenticate(&page, &agent).await.expect(200);
+        let own_address = format!("/authorize/{}", page.request_id);
+        let reply = api.open(&asked, &jar.header()).await.expect(303);
+        assert_eq!(reply.header("location"), own_address);
+        let post = api.post("/authorize").header(header::COOKIE, jar.header());
+        let reply = api.send(post.form(&asked.params)).await.expect(303);
+        assert_eq!(reply.header("location"), own_address);
+        let call = api.get(&own_address).header(header::COOKIE, jar.header());
+        let code = home(api.send(call).await).get("code");
+        api.redeem(&client, &code, &asked.pkce.verifier).await.expect(200);
+        assert_eq!(opened(&api, &client).await, 1);
+        // Another browser gets a page of its own.
+        assert_ne!(api.authorize(&asked).await.request_id, page.request_id);
+    }
+
+    async fn nobody_who_only_looks_is_given_a_code_or_causes_one(env: Env) {
+        let server = env.start(|options| { options.flag("--code-lifetime", 1); }).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        let page = api.authorize(&Authorize::new(&client)).await;
+        let path = format!("/authorize/{}", page.request_id);
+        let look = |method: Method, purpose: &'static str| {
+            let call = api.call(method, &path).header(header::COOKIE, &page.cookie);
+            api.send(call.header("sec-purpose", purpose))
+        };
+        api.authenticate(&page, &agent).await.expect(200);
+        let later = api.authorize(&Authorize::new(&client)).await;
+        api.authenticate(&later, &agent).await.expect(200);
+        let issued = |page: &WaitingPage| {
+            let query = format!("stream=auth_request/{}&type=CodeIssued", page.request_id);
+            let api = &api;
+            async move { api.audit_log(&query).await }
+        };
+        for _ in 0..2 {
+            let looks = [
+                look(Method::HEAD, "").await.expect(200),
+                look(Method::GET, "prefetch").await.expect(503),
+                look(Method::GET, "Prefetch;Prerender").await.expect(503),
+            ];
+            assert!(looks.iter().all(|reply| !reply.headers.contains_key(header::LOCATION)));
+            // Once more when the code has run out, as it has when a later one is replaced.
+            eventually("the code to run out", async || {
+                api.check_status(&later).await.expect(200);
+                (issued(&later).await.len() > 1).then_some(())
+            })
+            .await;
+        }
+        assert_eq!(issued(&page).await.len(), 1);
+        look(Method::GET, "").await.expect(303);
+        let codes = issued(&page).await;
+        assert_eq!(codes.len(), 2);
+        // The log knows which call of the browser it was, and from where.
+        let created = &api.audit_log(&format!("stream=auth_request/{}", page.request_id)).await[0];
+        let metadata = &codes[1]["metadata"];
+        assert_eq!(metadata["address_hash"], created["metadata"]["address_hash"]);
+        assert!(metadata["request_id"].as_str().is_some_and(|id| !id.is_empty()), "{metadata}");
     }
 
     async fn two_tabs_at_once_keep_both_requests(env: Env) {
@@ -178,20 +247,6 @@ on_both_databases! {
         assert_eq!(api.check_status(&page).await.str("status"), "pending");
         api.authenticate(&page, &agent).await.expect(200);
         assert_eq!(api.callback(&page).await.get("state"), asked.state);
-    }
-
-    async fn a_browser_keeps_twenty_cookies_and_the_oldest_go_first(env: Env) {
-        let api = env.api().await;
-        let client = api.create_client(json!({})).await;
-        let mut jar = Jar::default();
-        let mut ids = vec![];
-        for _ in 0..22 {
-            ids.push(jar.open(&api, &Authorize::new(&client)).await.request_id);
-            assert!(jar.0.len() <= 20);
-        }
-        let kept: Vec<_> = ids[2..].iter().map(|id| format!("aa_{id}")).collect();
-        assert!(kept.iter().all(|name| jar.0.contains_key(name)), "{:?}", jar.0.keys());
-        assert_eq!(jar.0.len(), 20);
     }
 
     async fn the_pages_address_shows_it_to_its_browser_and_to_no_other(env: Env) {
