@@ -1,11 +1,12 @@
 // The waiting page: hears from the server how its request is getting on, says so, and goes on.
 // The event stream is the quick way and polling the sure one; polling runs whenever the stream is
-// not known to work.
+// not known to work, and now and then beside one that is: a connection can die without a word.
 (() => {
   "use strict";
 
   const POLL = 1000; // all in milliseconds
   const SLOWEST_POLL = 5000;
+  const BESIDE_A_STREAM = 25000;
   const LONGEST_RETRY_AFTER = 30000;
   const GIVE_UP_ON_ANSWER = 10000;
   const FIRST_EVENT = 5000; // a stream silent for longer may be held back by a proxy
@@ -25,8 +26,6 @@
   const WORDS = {
     pending: ["Waiting for your agent to sign in to",
       "This page goes on by itself as soon as your agent has signed in. There is nothing to type here, and no secret belongs on this page."],
-    challenge: ["Waiting for a second confirmation to sign in to",
-      "Your agent has been recognised and has to confirm itself once more. This page goes on by itself."],
     authenticated: ["Signed in, returning to",
       "Your agent has signed in. If nothing happens, go on by the link."],
     stranded: ["Cannot return to",
@@ -45,7 +44,7 @@
   let stream;
   let shown = { state: page.dataset.state, link: null };
   let [over, polling, asking, failures] = [false, false, false, 0];
-  let silence, reopening, nextPoll, leaving; // timers
+  let silence, reopening, nextPoll, beside, leaving; // timers
 
   // The one place that changes what is read. Equal text is left alone: it would be read out again.
   function render(state = shown.state, link = shown.link) {
@@ -86,7 +85,7 @@
   function apply({ status, redirect_to }) {
     if (over) return;
     const link = followable(redirect_to);
-    if (status === "pending" || status === "challenge") render(status, null);
+    if (status === "pending") render(status, null);
     else if (status === "authenticated" && link) finish(status, link, 0);
     else if (status === "authenticated") strand();
     else if (status === "expired" || status === "denied") finish(status, link, LEAVE);
@@ -106,8 +105,7 @@
     stream = new EventSource(`${base}/api/requests/${id}/events`);
     stream.addEventListener("status", (event) => {
       const answer = JSON.parse(event.data);
-      clearTimeout(silence);
-      silence = undefined;
+      quiet();
       failures = 0;
       if (performance.now() < deadline) rest();
       apply(answer);
@@ -115,15 +113,27 @@
     stream.addEventListener("error", () => {
       if (over) return;
       if (stream.readyState !== EventSource.CLOSED) return expectAnEvent();
-      poll();
-      clearTimeout(reopening);
-      reopening = setTimeout(listen, REOPEN);
+      pollAndReopen();
     });
+    quiet();
     expectAnEvent();
+    clearInterval(beside);
+    beside = setInterval(ask, BESIDE_A_STREAM);
   }
 
   function expectAnEvent() {
-    silence ??= setTimeout(poll, FIRST_EVENT);
+    silence ??= setTimeout(pollAndReopen, FIRST_EVENT);
+  }
+
+  function pollAndReopen() {
+    poll();
+    clearTimeout(reopening);
+    reopening = setTimeout(listen, REOPEN);
+  }
+
+  function quiet() {
+    for (const timer of [silence, reopening]) clearTimeout(timer);
+    silence = undefined;
   }
 
   function poll() {
@@ -158,6 +168,7 @@
       apply(answer);
     } catch {
       if (polling) failures += 1;
+      else if (stream?.readyState < EventSource.CLOSED) listen(); // it may be as dead as this call
       pause = Math.max(pause, Math.min(POLL * (failures + 1), SLOWEST_POLL));
       if (!over) render();
     } finally {
@@ -179,8 +190,8 @@
   function stop() {
     stream?.close();
     rest();
-    for (const timer of [silence, reopening, leaving]) clearTimeout(timer);
-    silence = undefined;
+    quiet();
+    for (const timer of [beside, leaving]) clearTimeout(timer);
   }
 
   // A reload must show this request again, not start another.
@@ -196,4 +207,5 @@
   document.addEventListener("visibilitychange", () => document.hidden || ask());
   listen();
   tick();
+  clearTimeout(window.authFallback); // it would load the page again: this script has come
 })();

@@ -28,6 +28,7 @@ mod sql;
 mod start;
 mod store;
 mod support;
+mod surface;
 mod token;
 mod tokens;
 mod unhealthy_database;

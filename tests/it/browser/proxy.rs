@@ -41,6 +41,12 @@ pub(crate) enum Mode {
     NoStreams,
     /// Nothing by which a page could learn how its request gets on: 503.
     NoNews,
+    /// Streams are accepted and nothing of them arrives, as behind a proxy that gathers whole answers.
+    HeldBack,
+    /// Streams fall silent after what comes first, without being closed, as when a router forgets them.
+    Silenced,
+    /// No script of the page: 404, as from a server of another version.
+    NoScript,
 }
 
 struct Shared {
@@ -164,6 +170,14 @@ async fn answer(shared: &Shared, path: &str, request: Request) -> Response {
     match mode {
         Mode::NoStreams if stream => return StatusCode::FORBIDDEN.into_response(),
         Mode::NoNews if news => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Mode::HeldBack if stream => {
+            let nothing = futures_util::stream::pending::<io::Result<Vec<u8>>>();
+            let headers = [("content-type", "text/event-stream")];
+            return (headers, Body::from_stream(nothing)).into_response();
+        }
+        Mode::NoScript if path.starts_with("/static/waiting-") => {
+            return StatusCode::NOT_FOUND.into_response();
+        }
         _ => {}
     }
     let Some(server) = *locked(&shared.server) else {
@@ -198,6 +212,12 @@ async fn answer(shared: &Shared, path: &str, request: Request) -> Response {
     let chunks = answer
         .bytes_stream()
         .map(|chunk| chunk.map_err(io::Error::other));
+    let chunks = if stream && mode == Mode::Silenced {
+        let silence = futures_util::stream::pending();
+        chunks.take(1).chain(silence).left_stream()
+    } else {
+        chunks.right_stream()
+    };
     let chunks = chunks
         .map(Some)
         .chain(futures_util::stream::once(async { None }));

@@ -17,7 +17,9 @@ impl Website {
             .await
             .expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
-        let router = Router::new().route("/callback", get(callback));
+        let router = Router::new()
+            .route("/callback", get(callback))
+            .route("/form", get(form));
         let task = tokio::spawn(async move {
             axum::serve(listener, router)
                 .await
@@ -29,6 +31,15 @@ impl Website {
     /// Where the browser comes back to.
     pub(crate) fn redirect_uri(&self) -> String {
         format!("http://localhost:{}/callback", self.port)
+    }
+
+    /// A page of the website with a form that posts these parameters to another site.
+    pub(crate) fn form(&self, action: &str, params: &[(String, String)]) -> String {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("action", action)
+            .extend_pairs(params)
+            .finish();
+        format!("http://localhost:{}/form?{query}", self.port)
     }
 }
 
@@ -47,4 +58,17 @@ async fn callback(RawQuery(query): RawQuery) -> Html<&'static str> {
         (false, true) => "<p>Welcome back with an error</p>",
         _ => "<p>Welcome back with neither</p>",
     })
+}
+
+/// The first parameter says where to, the others are the form's. The test's own are harmless.
+async fn form(RawQuery(query): RawQuery) -> Html<String> {
+    let query = query.unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let (_, action) = pairs.next().expect("somewhere to post to");
+    let fields: String = pairs
+        .map(|(name, value)| format!("<input type=hidden name='{name}' value='{value}'>"))
+        .collect();
+    Html(format!(
+        "<form method=post action='{action}'>{fields}<button id=go>Sign in</button></form>"
+    ))
 }
