@@ -178,6 +178,20 @@ fn without_javascript_the_page_asks_again_at_its_own_address() {
 }
 
 #[test]
+fn a_page_whose_script_does_not_come_asks_for_itself_anew() {
+    let html = waiting_page(&ordinary()).into_string();
+    let fallback = format!(
+        "<script nonce=\"bm9uY2U\">window.authFallback = setTimeout(() => \
+         location.replace('/auth/authorize/{ID}'), 8000);</script>"
+    );
+    assert!(html.contains(&fallback), "{html}");
+    let path = asset::path("", "waiting.js");
+    let script = asset::find(path.strip_prefix("/static/").unwrap()).unwrap();
+    let script = std::str::from_utf8(script.bytes).unwrap();
+    assert!(script.contains("clearTimeout(window.authFallback)"));
+}
+
+#[test]
 fn every_file_a_page_names_is_served() {
     let html = waiting_page(&ordinary()).into_string();
     let names: Vec<_> = html
