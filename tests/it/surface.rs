@@ -31,8 +31,9 @@ on_both_databases! {
         let api = env.api().await;
         let client = api.create_client(json!({})).await;
         let asked = Authorize::new(&client);
-        let page = api.authorize(&asked).await;
-        has_the_headers_of_all(&page.headers, "a page");
+        let shown = api.open(&asked, "").await;
+        has_the_headers_of_all(&shown.headers, "a page");
+        let page = WaitingPage::of(shown);
         for (what, status, reply) in [
             ("JSON", 200, get(&api, "/api/health").await),
             ("a document", 200, get(&api, "/.well-known/openid-configuration").await),

@@ -203,7 +203,7 @@ on_both_databases! {
         let seen = Some(&*expired.id);
         assert_eq!(api.sse(&page.request_id, Some(&page.cookie), seen).await.status, 204);
         let before = api.sse(&page.request_id, Some(&page.cookie), Some("1")).await;
-        assert_eq!(before.rest().await, [expired.clone()]);
+        assert_eq!(before.rest().await, std::slice::from_ref(expired));
 
         let polled = api.check_status(&page).await.expect(200).json;
         assert_eq!(polled["status"], "expired");

@@ -30,7 +30,7 @@ async fn a_stream_that_is_cut_is_resumed() {
     .await;
     scene.waits().await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn what_happens_while_the_stream_is_cut_is_not_lost() {
         "the page says nothing"
     );
     scene.proxy.set(Mode::Open);
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn without_any_stream_the_page_polls() {
     );
     scene.waits().await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn a_stream_that_is_held_back_is_replaced_by_polling_and_opened_again() {
     })
     .await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn while_a_stream_is_held_back_polling_takes_the_browser_home() {
     scene.waits().await;
     scene.proxy.has_seen("/api/check-status", 1).await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_stream_that_was_refused_is_opened_again_once_it_may() {
     let again = scene.proxy.has_seen("/events", refused + 1).await;
     assert_eq!(again.last().expect("one more").status, 200);
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn a_stream_that_dies_without_a_word_strands_nobody() {
     scene.waits().await;
     scene.proxy.has_seen("/events", 1).await;
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -127,5 +127,5 @@ async fn a_page_whose_script_is_gone_asks_for_itself_anew() {
     assert!(scene.proxy.seen("/events").is_empty(), "the script has run");
     assert_eq!(request_id(&scene.browser).await, scene.request_id);
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }

@@ -74,7 +74,7 @@ impl Scene {
         self.browser.sees("Profilio").await
     }
 
-    pub(super) async fn is_home_with_a_code(self) {
+    pub(super) async fn comes_home_with_a_code(self) {
         let words = self.browser.sees("Welcome back").await;
         assert_eq!(
             words.trim(),

@@ -35,7 +35,7 @@ async fn the_browser_is_redirected_by_push() {
         polls,
         "it was polled, not pushed"
     );
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_reload_while_waiting_keeps_the_request() {
         assert_eq!(request_id(&scene.browser).await, scene.request_id);
     }
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn without_scripts_the_page_comes_home_all_the_same() {
     assert_eq!(request_id(&scene.browser).await, scene.request_id);
     assert!(scene.proxy.seen("/events").is_empty(), "a script has run");
     scene.authenticate().await;
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn a_suspended_agent_leaves_the_page_open_for_another() {
     let other = scene.api.create_agent(json!({})).await;
     let body = authentication(&scene.request_id, &other);
     scene.api.authenticate_with(&body, "").await.expect(200);
-    scene.is_home_with_a_code().await;
+    scene.comes_home_with_a_code().await;
 }
 
 #[tokio::test]
