@@ -5,4 +5,5 @@ mod audit_log;
 mod clients;
 mod entry;
 mod lists;
+mod reading;
 mod tail;

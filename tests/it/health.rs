@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The lock that every writer of a cluster takes (`src/store/sql.rs`).
-const CLUSTER_LOCK: &str = "select pg_advisory_lock(7022364301938421364)";
+const CLUSTER_LOCK: &str = "select pg_advisory_lock(7022647185613745780)";
 
 /// Somebody else who keeps the database from committing, until this is dropped.
 async fn obstacle(server: &TestServer) -> Box<dyn Any + Send> {

@@ -57,6 +57,13 @@ pub(crate) async fn history_after(api: &Api, position: u64, query: &str) -> Vec<
     }
 }
 
+/// Every event that matches but the readings of the log, this one's own among them.
+pub(crate) async fn acts(api: &Api, query: &str) -> Vec<Value> {
+    let mut events = history(api, query).await;
+    events.retain(|event| event["type"] != "AuditLogRead");
+    events
+}
+
 /// Where the websites of these tests want their browsers back.
 const REDIRECT_URI: &str = "https://profilio.example/callback";
 

@@ -1,11 +1,9 @@
 //! The tests that run the real program, as browsers, agents, websites and administrators see it.
 
-mod admin_key;
 mod administration;
 mod agents;
 mod architecture;
 mod artefacts;
-mod audit;
 mod authorize;
 mod browser;
 mod claims;

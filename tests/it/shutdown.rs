@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    log::history,
+    log::{acts, history},
     support::{
         Authorize, Tokens,
         api::authentication,
@@ -63,10 +63,10 @@ on_both_databases! {
         let done = api.sign_in(&client, &agent).await;
         let (asked, page, callback) = api.code(&client, &agent).await;
         let waiting = api.authorize(&Authorize::new(&client)).await;
-        let before = history(&api, "").await;
+        let before = acts(&api, "").await;
         server.restart().await;
         let api = server.api();
-        assert_eq!(history(&api, "").await, before);
+        assert_eq!(acts(&api, "").await, before);
         assert!(api.is_active(&client, &done.tokens.access_token).await);
         assert!(api.is_active(&client, done.tokens.refresh()).await);
         Tokens::of(api.refresh(&client, done.tokens.refresh()).await);

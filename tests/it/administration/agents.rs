@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    log::history,
+    log::{acts, history},
     support::{Api, Reply, on_both_databases, process::arbitrary},
 };
 
@@ -128,7 +128,7 @@ on_both_databases! {
     async fn whatever_is_at_fault_is_named_and_nothing_is_made(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();
-        let before = history(&api, "").await;
+        let before = acts(&api, "").await;
         let stranger = auth_agent::edge::new_client_id().to_string();
         for (fields, named) in [
             (json!({"allowed_clients": [stranger]}), &*stranger),
@@ -156,7 +156,7 @@ on_both_databases! {
             let told = reply.str("error_description");
             assert!(told.contains(named), "{named}: {told}");
         }
-        assert_eq!(history(&api, "").await, before);
+        assert_eq!(acts(&api, "").await, before);
         assert_eq!(shown(&api, "/owners").await["items"], json!([]));
     }
 
@@ -217,5 +217,30 @@ on_both_databases! {
                 }
             }
         }
+    }
+
+    async fn a_fault_of_an_agent_is_an_invalid_request_and_of_a_client_invalid_metadata(env: Env) {
+        let api = env.api().await;
+        let agent = json!({
+            "agent_name": "x", "user_name": "Ada", "user_email": "ada@people.example",
+        });
+        for (name, value) in [
+            ("agent_name", json!("\u{3164}")), ("user_name", json!("a\u{FE0F}")), ("model", json!("")),
+            ("capabilities", json!([""])), ("user_email", json!("x")),
+        ] {
+            let mut body = agent.clone();
+            body[name] = value;
+            let reply = api.admin(Method::POST, "/agents", Some(body)).await;
+            reply.refused(400, "invalid_request");
+            assert!(reply.str("error_description").contains(name), "{}", reply.text);
+        }
+        let body = json!({"client_name": "", "redirect_uris": ["https://a.example/"]});
+        let reply = api.admin(Method::POST, "/clients", Some(body)).await;
+        reply.refused(400, "invalid_client_metadata");
+        // An array is no object, however its members are ordered.
+        let listed = json!(["x", "ada@people.example", "Ada"]);
+        api.admin(Method::POST, "/agents", Some(listed)).await.refused(400, "invalid_request");
+        let listed = json!(["x", ["https://a.example/"]]);
+        api.admin(Method::POST, "/clients", Some(listed)).await.refused(400, "invalid_request");
     }
 }

@@ -169,10 +169,10 @@ on_both_databases! {
     async fn what_was_refused_has_left_nothing(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();
-        let before = crate::log::history(&api, "").await;
+        let before = crate::log::acts(&api, "").await;
         register(&api, json!({"redirect_uris": ["http://example.com"]})).await.expect(400);
         register(&api, json!({"nonsense": true})).await.expect(400);
-        assert_eq!(crate::log::history(&api, "").await, before);
+        assert_eq!(crate::log::acts(&api, "").await, before);
         let listed = api.admin(Method::GET, "/clients", None).await.expect(200);
         assert_eq!(listed.json, json!({"items": [], "next": null}));
     }
@@ -183,6 +183,20 @@ on_both_databases! {
         let agent = api.create_agent(json!({})).await;
         for id in [&*unknown, "x", &agent.id, "%00", "%ff"] {
             api.admin(Method::GET, &format!("/clients/{id}"), None).await.refused(404, "not_found");
+        }
+    }
+
+    async fn a_redirect_uri_that_a_browser_reads_otherwise_is_not_registered(env: Env) {
+        let api = env.api().await;
+        for uri in [
+            "https:/example.com/cb", "https:example.com/cb", "https:///x", "https://@example.com/cb",
+            "https://:@example.com/cb", "https://ex%61mple.com/cb", "https://example.com/%zz",
+            "https://example.com:443/cb", "https://EXAMPLE.com/cb", "https://example.com/a/../cb",
+        ] {
+            let body = json!({"client_name": "x", "redirect_uris": ["https://a.example/", uri]});
+            let reply = api.admin(Method::POST, "/clients", Some(body)).await;
+            reply.refused(400, "invalid_redirect_uri");
+            assert!(reply.str("error_description").contains(uri), "{}", reply.text);
         }
     }
 }

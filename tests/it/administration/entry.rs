@@ -169,11 +169,43 @@ on_both_databases! {
 
     async fn with_a_key_an_unknown_path_is_404_and_a_wrong_method_405(env: Env) {
         let api = env.api().await;
-        for path in ["/nothing", "/clients/x/y"] {
+        for path in ["", "/", "//", "/nothing", "/clients/", "/clients/x/y"] {
             api.admin(Method::GET, path, None).await.refused(404, "not_found");
         }
         let reply = api.admin(Method::PUT, "/clients", None).await;
         reply.refused(405, "method_not_allowed");
         assert!(reply.header("allow").contains("POST"), "{:?}", reply.headers);
+    }
+
+    async fn the_same_below_an_issuer_with_a_path(env: Env) {
+        let server = env.start(|options| { options.issuer("https://auth.example/tenant/one"); }).await;
+        let plain = sent(&server, &Call::new("GET", "/tenant/one/api/admin/clients")).await;
+        for path in ["", "/", "//", "/nothing", "/clients/x", "/agents//suspend"] {
+            let path = format!("/tenant/one/api/admin{path}");
+            for method in METHODS {
+                let call = Call::new(method, &path);
+                is_refused(&plain, method, &path, &sent(&server, &call).await);
+            }
+        }
+        let api = server.api();
+        api.admin(Method::GET, "/", None).await.refused(404, "not_found");
+        api.admin(Method::GET, "/clients", None).await.expect(200);
+    }
+
+    async fn what_is_shown_is_for_nobodys_cache(env: Env) {
+        let api = env.api().await;
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        for path in [
+            "/clients", "/agents", "/owners", "/audit-log", "/nothing",
+            &format!("/clients/{}", client.id), &format!("/agents/{}", agent.id),
+            &format!("/owners/{}", agent.owner_id),
+        ] {
+            let reply = api.admin(Method::GET, path, None).await;
+            assert_eq!(reply.header("cache-control"), "no-store", "{path}");
+        }
+        let body = json!({"client_name": "x", "redirect_uris": ["https://a.example/"]});
+        let reply = api.admin(Method::POST, "/clients", Some(body)).await.expect(201);
+        assert_eq!(reply.header("cache-control"), "no-store");
     }
 }

@@ -5,7 +5,7 @@ const ADMINISTRATION: &str = include_str!("../../../src/http/admin/mod.rs");
 
 /// Paths below `/api/admin`, in whole, with `{id}` in them.
 pub(crate) fn administration() -> Vec<String> {
-    assert!(ROUTER.contains(".nest(\"/api/admin\""));
+    assert!(ROUTER.contains(".nest_service(\"/api/admin\""));
     let paths = of(ADMINISTRATION);
     paths
         .iter()
