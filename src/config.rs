@@ -32,6 +32,8 @@ use crate::{
 
 /// Longest lifetime that may be set, in seconds: ten years.
 const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
+/// Longest time that a waiting page may wait, in seconds: a day.
+const MAX_REQUEST_LIFETIME: u64 = 24 * 60 * 60;
 /// Longest grace for a repeated refresh token, in seconds: it is meant for lost answers.
 const MAX_GRACE: u64 = 300;
 
@@ -127,7 +129,8 @@ pub struct Config {
     /// Seconds that a waiting page waits
     #[arg(
         long, env = "AUTH_AGENT_REQUEST_LIFETIME", value_name = "SECONDS", default_value_t = 600,
-        value_parser = clap::value_parser!(u64).range(1..=MAX_LIFETIME), hide_short_help = true
+        value_parser = clap::value_parser!(u64).range(1..=MAX_REQUEST_LIFETIME),
+        hide_short_help = true
     )]
     request_lifetime: u64,
 
@@ -278,7 +281,8 @@ impl Config {
             .any(|scheme| url.starts_with(scheme))
         {
             return Err(ConfigError(
-                "--database-url must begin with sqlite:// or postgres://".to_owned(),
+                "--database-url must name a file (sqlite://<path>) or a server (postgres://…)"
+                    .to_owned(),
             ));
         } else if self.master_key.is_none() {
             return Err(ConfigError(

@@ -55,7 +55,7 @@ pub enum DerivationKeyError {
     #[error("derivation key id {0:?} is malformed or occurs twice")]
     BadKeyId(String),
     /// The active key is not among the keys.
-    #[error("there is no derivation key {0:?}, which should be the active one")]
+    #[error("the derivation key that codes and refresh tokens are made with is missing")]
     NoActiveKey(String),
 }
 

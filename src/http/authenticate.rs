@@ -121,7 +121,7 @@ async fn signed_in(app: &App, caller: &Caller, request: Request) -> Result<Respo
             };
             Ok(([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response())
         }
-        Err(refusal) => Err(told(&refusal)),
+        Err(refusal) => Err(told(&refusal, caller.address_is_its_own)),
     }
 }
 
@@ -162,7 +162,9 @@ pub(crate) const fn is_invisible(c: char) -> bool {
         | '\u{E0100}'..='\u{E01EF}')
 }
 
-fn told(refusal: &AuthenticateRefusal) -> ApiError {
+/// `knows_address`: whether the caller's own network address is known, so that calling from the right
+/// one would help.
+fn told(refusal: &AuthenticateRefusal, knows_address: bool) -> ApiError {
     use AuthenticateRefusal as Refusal;
     match refusal {
         Refusal::Suspended => ApiError::new(
@@ -182,11 +184,11 @@ fn told(refusal: &AuthenticateRefusal) -> ApiError {
             "another agent has authenticated this request, or it was denied: start the sign-in \
              again at the website",
         ),
-        Refusal::Policy { reason, required } => by_policy(*reason, *required),
+        Refusal::Policy { reason, required } => by_policy(*reason, *required, knows_address),
     }
 }
 
-fn by_policy(reason: Rejection, required: Binding) -> ApiError {
+fn by_policy(reason: Rejection, required: Binding, knows_address: bool) -> ApiError {
     match reason {
         Rejection::BrowserMismatch => ApiError::new(
             ErrorCode::BrowserMismatch,
@@ -195,15 +197,12 @@ fn by_policy(reason: Rejection, required: Binding) -> ApiError {
         ),
         Rejection::BindingRequired => ApiError::new(
             ErrorCode::BindingRequired,
-            match required {
-                Binding::Browser => {
-                    "this sign-in must be bound to the waiting browser: send that browser's cookie \
-                     for this request with the call"
-                }
-                _ => {
-                    "this sign-in must be bound to the waiting browser: send that browser's cookie \
-                     for this request with the call, or call from the browser's network address"
-                }
+            if required == Binding::Browser || !knows_address {
+                "this sign-in must be bound to the waiting browser: send that browser's cookie for \
+                 this request with the call"
+            } else {
+                "this sign-in must be bound to the waiting browser: send that browser's cookie for \
+                 this request with the call, or call from the browser's network address"
             },
         ),
         Rejection::OriginMismatch => ApiError::new(

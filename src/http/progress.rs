@@ -122,7 +122,7 @@ impl Progress {
                 ("error", ErrorCode::AccessDenied.as_str()),
                 (
                     "error_description",
-                    "no agent signed in before the request expired",
+                    "the request expired before the sign-in was completed",
                 ),
             ],
             Status::Denied => vec![

@@ -12,7 +12,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 use super::{
     ApiError,
@@ -53,6 +53,7 @@ pub(crate) async fn look(
 /// GET /api/check-status: the stream's answer by polling, any number of times.
 pub(crate) async fn check_status(
     State(app): State<Arc<App>>,
+    method: Method,
     caller: Caller,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -61,8 +62,11 @@ pub(crate) async fn check_status(
     let request = parameters
         .one("request_id")?
         .ok_or_else(|| ApiError::invalid_request("request_id is missing"))?;
-    let progress = Progress::read(&app, request, &app.cookies(&headers)).await?;
-    let progress = progress.with_a_living_code(&app, &caller).await?;
+    let mut progress = Progress::read(&app, request, &app.cookies(&headers)).await?;
+    // HEAD takes no code away, so it makes none either: an older one would die of it.
+    if method == Method::GET {
+        progress = progress.with_a_living_code(&app, &caller).await?;
+    }
     Ok(([NO_STORE], Json(progress.polled(&app))).into_response())
 }
 

@@ -93,8 +93,12 @@ on_both_databases! {
             api.send(api.get(&path).header(header::COOKIE, cookie)).await.expect(403);
             api.send(api.get(&format!("/api/requests/{}", page.request_id))).await.expect(200);
         }
-        // Nor does the agent.
+        // Nor does the agent, nor a HEAD that takes no code away.
         api.authenticate(&page, &agent).await.expect(200);
+        for path in ["/api/check-status?request_id=", "/authorize/"] {
+            let call = api.call(reqwest::Method::HEAD, &format!("{path}{}", page.request_id));
+            api.send(call.header(header::COOKIE, &page.cookie)).await.expect(200);
+        }
         assert_eq!(issued(&api, &page).await.len(), 1);
         api.check_status(&page).await.expect(200);
         assert_eq!(issued(&api, &page).await.len(), 2);
