@@ -34,6 +34,8 @@ use crate::{
 const MAX_LIFETIME: u64 = 10 * 365 * 24 * 60 * 60;
 /// Longest time that a waiting page may wait, in seconds: a day.
 const MAX_REQUEST_LIFETIME: u64 = 24 * 60 * 60;
+/// Fewest characters of an admin key: 128 bits in hex.
+const MIN_ADMIN_KEY: usize = 32;
 /// Longest grace for a repeated refresh token, in seconds: it is meant for lost answers.
 const MAX_GRACE: u64 = 300;
 
@@ -134,7 +136,8 @@ pub struct Config {
     )]
     request_lifetime: u64,
 
-    /// Seconds that an authorization code lives (RFC 6749 §4.1.2)
+    /// Seconds that an authorization code lives (RFC 6749 §4.1.2); a waiting browser that has not
+    /// fetched its code is issued another so often
     #[arg(
         long, env = "AUTH_AGENT_CODE_LIFETIME", value_name = "SECONDS", default_value_t = 60,
         value_parser = clap::value_parser!(u64).range(1..=600), hide_short_help = true
@@ -250,6 +253,16 @@ impl Config {
     ///
     /// [`ConfigError`] names the setting at fault and says what to do.
     pub fn validate(&self) -> Result<(), ConfigError> {
+        if self
+            .admin_key
+            .as_ref()
+            .is_some_and(|key| key.expose().len() < MIN_ADMIN_KEY)
+        {
+            return Err(ConfigError(format!(
+                "AUTH_AGENT_ADMIN_KEY is shorter than {MIN_ADMIN_KEY} characters and could be \
+                 guessed: make one with `openssl rand -hex 32`"
+            )));
+        }
         if self.issuer.is_none() && !self.listen.ip().is_loopback() {
             return Err(ConfigError(format!(
                 "--listen {} is not loopback: say with --issuer under which https address the \
@@ -271,6 +284,12 @@ impl Config {
         }
         let url = self.database_url();
         if let Some(file) = sqlite_file(&url) {
+            if url.contains(['?', '#']) {
+                return Err(ConfigError(
+                    "--database-url sqlite://<path> takes no parameters: leave out ? and #"
+                        .to_owned(),
+                ));
+            }
             has_parent("--data-dir", &self.data_dir)?;
             // The data folder itself is made on the first start.
             if file.parent() != Some(self.data_dir.as_path()) {

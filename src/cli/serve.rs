@@ -14,7 +14,10 @@ use super::{
     output::{quoted, this_program},
     signals::StopSignals,
 };
-use crate::{config::Config, http::Server};
+use crate::{
+    config::Config,
+    http::{Server, StartError},
+};
 
 /// A server that was told to stop is gone within ten seconds; this leaves some for the rest.
 const STOPS_WITHIN: Duration = Duration::from_millis(9_500);
@@ -38,7 +41,12 @@ pub(crate) async fn run(args: Serve, output: Output) -> Result<(), Failure> {
     // A first admin key is shown to a person who is there to see it, or kept in a file.
     let shows_key = io::stdout().is_terminal() && !output.is_json();
     let server = tokio::select! {
-        started = Server::start(&config, !shows_key) => started?,
+        started = Server::start(&config, !shows_key) => started.map_err(|error| match error {
+            StartError::Listen(..) => {
+                Failure::usage(format!("{error}: choose another address with --listen"))
+            }
+            error => error.into(),
+        })?,
         () = signals.next() => return Ok(()),
     };
     announce(&server, &config, shows_key, output);
@@ -114,6 +122,12 @@ fn announce(server: &Server, config: &Config, shows_key: bool, output: Output) {
         "  {program} sign-in <address of the page> --agent-id <agent id> --secret-file agent.secret \
          --model <model>{found}"
     ));
+    if issuer.starts_with("https:") && config.trusted_proxies().is_empty() {
+        output.line(
+            "  adding the waiting browser's cookie with --cookie-file: without --trusted-proxies nothing \
+             else tells where a call comes from",
+        );
+    }
 }
 
 /// The server that jobs look for when nothing is set.

@@ -18,6 +18,7 @@ use super::{
 use crate::{config::environment_secret, crypto::Secret, domain::RequestId};
 
 const SECRET_VARIABLE: &str = "AUTH_AGENT_SECRET";
+const COOKIE_VARIABLE: &str = "AUTH_AGENT_REQUEST_COOKIE";
 
 /// A sign-in, and who signs in.
 #[derive(Debug, Args)]
@@ -34,6 +35,12 @@ pub(crate) struct SignIn {
     /// Read the agent's secret from standard input
     #[arg(long)]
     secret_stdin: bool,
+    /// File that holds the waiting browser's cookie for this request, as `name=value` or the value
+    /// alone [default: the variable AUTH_AGENT_REQUEST_COOKIE, if it is set]
+    ///
+    /// It proves that the agent drives the browser that waits; websites may demand it.
+    #[arg(long, value_name = "FILE")]
+    cookie_file: Option<PathBuf>,
     /// The model that the agent runs on, in its own words
     #[arg(long)]
     model: String,
@@ -58,6 +65,42 @@ impl SignIn {
             ))
         })
     }
+
+    /// The header that carries the waiting browser's cookie, if it was given.
+    fn cookie(&self, issuer: &str, request: &RequestId) -> Result<Option<HeaderValue>, Failure> {
+        let given = match &self.cookie_file {
+            Some(file) => Some(secret::from_file(file)?),
+            None => environment_secret(COOKIE_VARIABLE)?,
+        };
+        given
+            .map(|given| cookie_header(given.expose(), issuer, request))
+            .transpose()
+    }
+}
+
+/// `name=value` for this request, from that or from the value alone. A cookie of another request is
+/// refused here: the server would take it for another browser's.
+fn cookie_header(given: &str, issuer: &str, request: &RequestId) -> Result<HeaderValue, Failure> {
+    let prefix = if issuer.starts_with("https:") {
+        "__Host-aa_"
+    } else {
+        "aa_"
+    };
+    let name = format!("{prefix}{request}");
+    let value = match given.split_once('=') {
+        None => given,
+        Some((sent, value)) if sent == name => value,
+        Some(_) => {
+            return Err(Failure::usage(format!(
+                "the cookie is not the one of this request: take the value of {name} from the \
+                 waiting browser"
+            )));
+        }
+    };
+    let mut header = HeaderValue::try_from(format!("{name}={value}"))
+        .map_err(|_| Failure::usage("the cookie holds characters that no cookie has"))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 /// Does the job.
@@ -65,6 +108,7 @@ pub(crate) async fn run(args: SignIn, output: Output) -> Result<(), Failure> {
     let issuer = args.server.issuer()?;
     let request = request_id(&args.page, &issuer)?;
     let secret = args.secret()?;
+    let cookie = args.cookie(&issuer, &request)?;
     let call = Authenticate {
         request_id: request,
         agent_id: &args.agent_id,
@@ -72,7 +116,7 @@ pub(crate) async fn run(args: SignIn, output: Output) -> Result<(), Failure> {
         model: &args.model,
         expected_origin: args.expected_origin.as_deref(),
     };
-    let answer = authenticate(&http_client(&issuer)?, &issuer, &call, None).await?;
+    let answer = authenticate(&http_client(&issuer)?, &issuer, &call, cookie).await?;
     output.json(&answer);
     let binding = one_line(answer["binding"].as_str().unwrap_or("unknown"));
     output.line(format!(
@@ -251,6 +295,31 @@ mod tests {
             issuer,
         );
         assert!(told.unwrap_err().contains("starts a sign-in anew"));
+    }
+
+    #[test]
+    fn the_waiting_browser_s_cookie_is_sent_for_its_own_request_only() {
+        let id: RequestId = ID.parse().unwrap();
+        let (http, https) = ("http://127.0.0.1:3000", "https://auth.example");
+        let header = |given: &str, issuer| {
+            cookie_header(given, issuer, &id).map(|header| header.to_str().unwrap().to_owned())
+        };
+        assert_eq!(header("beef", http).unwrap(), format!("aa_{ID}=beef"));
+        assert_eq!(
+            header("beef", https).unwrap(),
+            format!("__Host-aa_{ID}=beef")
+        );
+        let whole = format!("aa_{ID}=beef");
+        assert_eq!(header(&whole, http).unwrap(), whole);
+        let other = ID.replace('1', "2");
+        for foreign in [format!("aa_{other}=beef"), "session=beef".to_owned()] {
+            let told = header(&foreign, http).unwrap_err();
+            assert!(
+                told.message().contains(&format!("aa_{ID}")),
+                "{}",
+                told.message()
+            );
+        }
     }
 
     #[test]

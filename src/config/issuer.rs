@@ -20,6 +20,9 @@ pub enum InvalidIssuer {
     /// Another spelling of a URL: websites compare issuers byte for byte.
     #[error("write it as {0}")]
     Spelling(String),
+    /// RFC 8615 keeps these paths, and discovery puts our own documents there.
+    #[error("its path must not begin with /.well-known")]
+    WellKnown,
     /// A path that is not made of plain segments.
     #[error("its path may hold letters, digits and . _ ~ - only")]
     Path,
@@ -56,6 +59,9 @@ pub fn issuer(text: &str) -> Result<String, InvalidIssuer> {
     let whole = |segment: &str| !segment.is_empty() && segment.bytes().all(plain);
     if !path.is_empty() && !path.split('/').skip(1).all(whole) {
         return Err(InvalidIssuer::Path);
+    }
+    if path == "/.well-known" || path.starts_with("/.well-known/") {
+        return Err(InvalidIssuer::WellKnown);
     }
     let canonical = url.as_str().trim_end_matches('/');
     if text != canonical {
@@ -103,6 +109,11 @@ mod tests {
             ("https://auth.example/{id}", Fault::Path),
             ("https://auth.example/a//b", Fault::Path),
             ("https://auth.example/%61", Fault::Path),
+            ("https://auth.example/.well-known", Fault::WellKnown),
+            (
+                "https://auth.example/.well-known/oauth-authorization-server",
+                Fault::WellKnown,
+            ),
         ] {
             assert_eq!(issuer(text), Err(fault), "{text}");
         }

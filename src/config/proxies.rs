@@ -13,7 +13,7 @@ pub struct TrustedProxies(Vec<IpNet>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidProxies {
     /// Neither an address nor a network.
-    #[error("`{0}` is no network, such as 10.0.0.0/8 or fd00::/8, nor an address")]
+    #[error("`{0}` is neither an address, such as 192.0.2.7, nor a network, such as 192.0.2.0/29")]
     NotANetwork(String),
     /// Whoever calls could then claim any address.
     #[error("{0} holds every address there is: name the networks of your proxies")]
@@ -44,6 +44,12 @@ pub fn trusted_proxies(text: &str) -> Result<TrustedProxies, InvalidProxies> {
 }
 
 impl TrustedProxies {
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether the peer of a connection is one of them.
     #[must_use]
     pub fn trust(&self, peer: IpAddr) -> bool {

@@ -236,7 +236,19 @@ fn folders_must_have_a_parent_before_anything_is_made() {
 fn settings_must_fit_each_other() {
     let told = |flags: &[&str]| read("", flags).unwrap().validate().unwrap_err().to_string();
     assert!(told(&["--listen", "0.0.0.0:3000"]).contains("--issuer"));
-    assert!(told(&["--database-url", "mysql://x"]).contains("sqlite:// or postgres://"));
+    for url in ["mysql://x", "sqlite::memory:", "sqlite://:memory:"] {
+        assert!(
+            told(&["--database-url", url]).contains("must name a file"),
+            "{url}"
+        );
+    }
+    let with_parameters = ["--database-url", "sqlite://a.db?mode=ro"];
+    assert!(told(&with_parameters).contains("takes no parameters"));
+    let mut config = read("", &[]).unwrap();
+    for (key, refused) in [("a", true), ("0123456789abcdef0123456789abcdef", false)] {
+        config.admin_key = Some(crate::crypto::Secret::from(key.to_owned()));
+        assert_eq!(config.validate().is_err(), refused, "{key}");
+    }
     let postgres = [
         "--data-dir",
         "data",

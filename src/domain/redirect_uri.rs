@@ -34,6 +34,9 @@ pub enum InvalidRedirectUri {
     /// A browser would read it as another text than the one that is compared and shown.
     #[error("would be read by a browser as `{0}`: register that, if it is meant")]
     Spelling(String),
+    /// Its query holds a parameter that an answer of ours would say again.
+    #[error("has `{0}` in its query, which the answer itself will carry: choose another name")]
+    ResponseParameter(&'static str),
     /// A `%` that encodes nothing.
     #[error("contains a `%` that is not followed by two hexadecimal digits")]
     Escape,
@@ -44,6 +47,9 @@ pub enum InvalidRedirectUri {
     #[error("is longer than 2,048 bytes")]
     TooLong,
 }
+
+/// What our answers put into the query (RFC 6749 §4.1.2, RFC 9207 §2).
+const RESPONSE_PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
 
 impl RedirectUri {
     /// Longest accepted text, in bytes.
@@ -86,6 +92,13 @@ impl RedirectUri {
         // matched and shown would not be where the code goes.
         if written != parsed {
             return Err(Fault::Spelling(url.to_string()));
+        }
+        // Which of two a website would read depends on its library.
+        if let Some(name) = RESPONSE_PARAMETERS
+            .into_iter()
+            .find(|name| url.query_pairs().any(|(sent, _)| sent == *name))
+        {
+            return Err(Fault::ResponseParameter(name));
         }
         match url.scheme() {
             "https" => {}
@@ -252,6 +265,10 @@ mod tests {
         assert_eq!(refuse("https://:@example.com/cb"), Fault::UserInfo);
         assert_eq!(refuse("com.example.app://user@host/cb"), Fault::UserInfo);
         assert_eq!(refuse("https://example.com/%zz"), Fault::Escape);
+        for name in ["code", "state", "iss", "error", "error_description"] {
+            let text = format!("https://example.com/cb?a=b&{name}=1");
+            assert_eq!(refuse(&text), Fault::ResponseParameter(name));
+        }
         assert_eq!(refuse("https://example.com/cb?x=%1"), Fault::Escape);
         assert_eq!(refuse("/cb"), Fault::NotAbsolute);
         assert_eq!(refuse("https://example.com/a b"), Fault::Characters);

@@ -24,6 +24,8 @@ use crate::{
 /// How long the details of a request, and the browser's cookie, outlive the request: a page that is
 /// looked at late still finds its way back.
 pub(crate) const AFTERLIFE: Duration = Duration::from_secs(60 * 60);
+/// Cookies taken away by one answer: headers have bounds on their way, and the next answer goes on.
+const MOST_EVICTED: usize = 30;
 /// Cookies of ours that a browser keeps.
 pub(crate) const COOKIES_PER_BROWSER: usize = 20;
 
@@ -135,6 +137,7 @@ impl App {
         held.requests()
             .filter(move |held| *held != request)
             .skip(COOKIES_PER_BROWSER - 1)
+            .take(MOST_EVICTED)
             .map(move |old| format!("{prefix}{old}={attributes}; Max-Age=0"))
             .filter_map(|cookie| HeaderValue::try_from(cookie).ok())
     }

@@ -137,6 +137,9 @@ fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, ApiError>
 
 fn optional(name: &str, value: Option<String>) -> Result<Option<String>, ApiError> {
     match value {
+        Some(text) if text.is_empty() => Err(ApiError::invalid_request(format!(
+            "{name} is empty: leave it out or name the website"
+        ))),
         Some(text) => required(name, Some(&text)).map(|text| Some(text.to_owned())),
         None => Ok(None),
     }

@@ -162,10 +162,13 @@ pub(super) async fn start(
             }
             // Another node was first: its keys are the ones, if they are under the same master key.
             Err(StoreError::Claimed { .. }) => {
-                if keep_admin_key && admin_key.is_some() {
-                    // That key opens nothing.
+                if let (Some(key), true) = (&admin_key, keep_admin_key) {
+                    // That key opens nothing; another one that stands there by now may.
                     let path = config.admin_key_file();
-                    fs::remove_file(&path).map_err(|e| StartError::File(path.clone(), e))?;
+                    let kept = fs::read_to_string(&path).map(Zeroizing::new);
+                    if kept.is_ok_and(|kept| kept.trim() == key.expose()) {
+                        fs::remove_file(&path).map_err(|e| StartError::File(path.clone(), e))?;
+                    }
                     notices.pop();
                 }
                 let theirs = store.master_key_fingerprint().await?;

@@ -200,9 +200,22 @@ pub(crate) struct Caller {
 impl Caller {
     /// What identifies the network the call came from: the address, or of IPv6 the /64.
     pub(crate) fn network(&self) -> Vec<u8> {
+        /// 64:ff9b::/96 (RFC 6052 §2.1): one prefix for the whole of IPv4 behind a translator.
+        const TRANSLATED: [u8; 12] = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+        /// 2001::/32 (RFC 4380 §4): strangers behind one Teredo server share their /64.
+        const TEREDO: [u8; 4] = [0x20, 0x01, 0, 0];
         match self.address.to_canonical() {
             IpAddr::V4(address) => address.octets().to_vec(),
-            IpAddr::V6(address) => address.octets()[..8].to_vec(),
+            IpAddr::V6(address) => {
+                let octets = address.octets();
+                if octets.starts_with(&TRANSLATED) {
+                    octets[12..].to_vec()
+                } else if octets.starts_with(&TEREDO) {
+                    octets.to_vec()
+                } else {
+                    octets[..8].to_vec()
+                }
+            }
         }
     }
 
@@ -299,6 +312,25 @@ impl RequestCookies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_network_is_an_ipv4_address_or_an_ipv6_slash_64_unless_strangers_share_it() {
+        let network = |address: &str| {
+            let caller = Caller {
+                address: address.parse().unwrap(),
+                address_is_its_own: true,
+                call_id: String::new(),
+            };
+            caller.network()
+        };
+        assert_eq!(network("2001:db8::1"), network("2001:db8::2:3"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+        assert_eq!(network("64:ff9b::192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("64:ff9b::192.0.2.1"), network("64:ff9b::192.0.2.2"));
+        assert_ne!(network("2001::1"), network("2001::2"));
+    }
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

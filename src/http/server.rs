@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long requests in flight may take once the server is to stop.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait before a failing database is read again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often what the vault need not keep is removed.
@@ -192,7 +192,7 @@ impl Server {
         }
         drop(tasks);
         drop(store);
-        // Connections that were cut off may hold the store a moment longer.
+        // Connections that were cut off may be reading a moment longer.
         if tokio::time::timeout(Duration::from_secs(1), guard.finished())
             .await
             .is_err()

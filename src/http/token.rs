@@ -128,7 +128,11 @@ async fn redeem(
     let verifier = CodeVerifier::parse(verifier)
         .map_err(|error| ApiError::invalid_request(format!("code_verifier {error}")))?;
     let redirect_uri = parameters.one("redirect_uri")?;
-    let unknown = || invalid_grant("the code is not valid, or has been replaced by a later one");
+    let unknown = || {
+        invalid_grant(
+            "the code is not valid, was issued to another client, or has been replaced by a later one",
+        )
+    };
     let presented = app
         .derivation
         .parse(ArtefactKind::AuthorizationCode, code)
@@ -160,12 +164,10 @@ async fn redeem(
             let request = presented.request_id;
             tracing::info!(%request, client = %by.id, ?refusal, "a code was refused");
             Err(match refusal {
-                RedeemRefusal::NotLive => unknown(),
+                // A stranger who holds somebody's code learns nothing about it.
+                RedeemRefusal::NotLive | RedeemRefusal::OtherClient => unknown(),
                 RedeemRefusal::Expired => {
                     invalid_grant("the code has expired: codes live for a short time only")
-                }
-                RedeemRefusal::OtherClient => {
-                    invalid_grant("the code was issued to another client")
                 }
                 RedeemRefusal::OtherRedirectUri => {
                     invalid_grant("redirect_uri is not the one that the code was issued for")

@@ -30,6 +30,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sqlx::Row;
 use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 pub use append::Committed;
 pub use audit::AuditFilter;
@@ -65,14 +66,16 @@ pub struct Store {
 /// The parts of a store that its owner must keep until the very end.
 pub struct StoreGuard {
     writer: JoinHandle<()>,
+    stop: CancellationToken,
     pool: Pool,
     _lock: Option<FileLock>,
 }
 
 impl StoreGuard {
-    /// Waits until everything queued is committed and the database is closed. Every [`Store`] must
-    /// have been dropped.
+    /// Waits until everything queued is committed and the database is closed. Whoever still holds a
+    /// [`Store`] is told [`StoreError::Stopped`].
     pub async fn finished(self) {
+        self.stop.cancel();
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the writer did not end well");
         }
@@ -161,7 +164,15 @@ impl Opened {
         // The connection without a writer's limits has served its purpose.
         self.connection.close().await;
         let connection = self.target.writable().await?;
-        let (writer, handle) = Writer::new(self.target, connection, head_sender, listener, clock);
+        let stop = CancellationToken::new();
+        let (writer, handle) = Writer::new(
+            self.target,
+            connection,
+            head_sender,
+            listener,
+            clock,
+            stop.clone(),
+        );
         let store = Store {
             pool: pool.clone(),
             writer: handle,
@@ -170,6 +181,7 @@ impl Opened {
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),
+            stop,
             pool,
             _lock: self.lock,
         };

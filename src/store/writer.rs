@@ -8,6 +8,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     StoreError,
@@ -65,6 +66,7 @@ pub(crate) struct Writer {
     head: watch::Sender<u64>,
     listener: Arc<dyn CommitListener>,
     clock: Clock,
+    stop: CancellationToken,
 }
 
 /// How far a transaction came before it failed.
@@ -84,6 +86,7 @@ impl Writer {
         head: watch::Sender<u64>,
         listener: Arc<dyn CommitListener>,
         clock: Clock,
+        stop: CancellationToken,
     ) -> (Self, WriterHandle) {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writer = Self {
@@ -93,14 +96,27 @@ impl Writer {
             head,
             listener,
             clock,
+            stop,
         };
         (writer, WriterHandle { jobs: sender })
     }
 
-    /// Works until every handle is gone and everything queued is committed.
+    /// Works until it is told to stop, or every handle is gone, and everything queued by then is
+    /// committed.
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
-        while self.jobs.recv_many(&mut batch, MAX_BATCH).await > 0 {
+        loop {
+            let received = tokio::select! {
+                () = self.stop.cancelled(), if !self.jobs.is_closed() => {
+                    // Nothing more is let in; what is queued comes out below.
+                    self.jobs.close();
+                    continue;
+                }
+                received = self.jobs.recv_many(&mut batch, MAX_BATCH) => received,
+            };
+            if received == 0 {
+                break;
+            }
             self.work(std::mem::take(&mut batch)).await;
         }
         if let Some(connection) = self.connection.take() {

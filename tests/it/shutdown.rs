@@ -180,6 +180,25 @@ on_both_databases! {
         }
     }
 
+    async fn a_request_that_never_ends_does_not_hold_it_up(env: Env) {
+        use tokio::io::AsyncWriteExt;
+        let mut server = env.start(|_| {}).await;
+        let mut open = Vec::new();
+        for half in [
+            "GET /api/health HTTP/1.1\r\nHost:",
+            "POST /token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\ngrant_type=",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        ] {
+            let mut connection = TcpStream::connect(server.address()).await.unwrap();
+            connection.write_all(half.as_bytes()).await.unwrap();
+            open.push(connection);
+        }
+        server.api().create_client(json!({})).await;
+        // Ends with status 0 within ten seconds, or panics.
+        server.stop().await;
+        assert!(!server.logs().contains("not closed in good order"), "{}", server.logs());
+    }
+
     async fn sigint_ends_it_as_well(env: Env) {
         let mut server = env.start(|_| {}).await;
         let api = server.api();

@@ -155,6 +155,10 @@ async fn start_server(folder: &TemporaryFolder, port: Option<u16>) -> Result<Ser
             {
                 tried += 1;
             }
+            Err(error @ StartError::Listen(..)) => {
+                let told = format!("{error}: choose another port with --port");
+                return Err(Failure::usage(told));
+            }
             started => return Ok(started?),
         }
     }

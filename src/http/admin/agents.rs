@@ -19,6 +19,7 @@ use crate::{
     http::{
         ApiError,
         app::App,
+        authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
     },
     oauth::ErrorCode,
@@ -127,7 +128,9 @@ impl AgentBody {
 fn address(text: &str) -> Result<String, ApiError> {
     let text = text.trim();
     let plausible = text.len() <= 254
-        && text.chars().all(|c| !c.is_control() && !c.is_whitespace())
+        && text
+            .chars()
+            .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c))
         && text.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@')
         });

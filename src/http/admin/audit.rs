@@ -57,7 +57,7 @@ fn filter<T: FromStr<Err: Display>>(
     let text = parameters.one(name)?;
     text.map(str::parse)
         .transpose()
-        .map_err(|error| ApiError::invalid_request(format!("{name} {error}")))
+        .map_err(|error| ApiError::invalid_request(format!("{name} is {error}")))
 }
 
 fn moment(parameters: &Parameters, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
