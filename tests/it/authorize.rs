@@ -206,7 +206,7 @@ on_both_databases! {
     async fn the_query_of_a_registered_redirect_uri_survives(env: Env) {
         let api = env.api().await;
         let agent = api.create_agent(json!({})).await;
-        let uri = "https://profilio.example/cb?tenant=a%20b+c&x=%C3%BC&empty=&state=mine";
+        let uri = "https://profilio.example/cb?tenant=a%20b+c&x=%C3%BC&empty=&status=mine";
         let client = api.create_client(json!({"redirect_uris": [uri]})).await;
         let (asked, _, callback) = api.code(&client, &agent).await;
         assert!(callback.url.as_str().starts_with(&format!("{uri}&code=")), "{}", callback.url);

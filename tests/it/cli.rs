@@ -194,6 +194,33 @@ on_both_databases! {
         assert!(wrong_key.complaint(1).contains("AUTH_AGENT_ADMIN_KEY"));
     }
 
+    async fn an_agent_in_a_shell_sends_the_waiting_browser_s_cookie(env: Env) {
+        let server = env.server().await;
+        let api = server.api();
+        let client = api.create_client(json!({"minimum_binding": "browser"})).await;
+        let agent = api.create_agent(json!({})).await;
+        let page = api.authorize(&Authorize::new(&client)).await;
+        let folder = tempfile::tempdir().unwrap();
+        let cookie = folder.path().join("cookie");
+        let sign_in = |more: &[&str]| {
+            let mut command = job(server, &["sign-in", &page.request_id, "--agent-id", &agent.id]);
+            command.args(["--model", "m"]).args(more).env("AUTH_AGENT_SECRET", &agent.secret);
+            command
+        };
+        let refused = completed(&mut sign_in(&[])).await;
+        assert_eq!(refused.status, 1);
+        assert!(refused.stderr.contains("binding_required"), "{}", refused.stderr);
+        let file = ["--cookie-file", cookie.to_str().unwrap()];
+        fs::write(&cookie, "session=of-another-site").unwrap();
+        let refused = completed(&mut sign_in(&file)).await;
+        assert_eq!(refused.status, 2);
+        assert!(refused.stderr.contains(&page.request_id), "{}", refused.stderr);
+        fs::write(&cookie, &page.cookie).unwrap();
+        let done = completed(&mut sign_in(&file)).await;
+        assert_eq!(done.status, 0, "{}", done.stderr);
+        assert!(done.stdout.contains("binding: browser"), "{}", done.stdout);
+    }
+
     async fn projections_are_checked_and_rebuilt_with_an_exit_status_that_tells(env: Env) {
         let mut server = env.start(|_| {}).await;
         let api = server.api();
