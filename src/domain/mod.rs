@@ -12,6 +12,7 @@ mod event;
 #[cfg(test)]
 mod golden;
 mod id;
+mod limit;
 mod owner;
 mod pkce;
 mod policy;
@@ -31,6 +32,7 @@ pub use event::{
     Upcaster, decode, is_event_type, newest_schema,
 };
 pub use id::*;
+pub use limit::{FullAt, InvalidLimit, Limit};
 pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
