@@ -3,6 +3,7 @@
 
 mod file;
 mod issuer;
+mod limits;
 mod proxies;
 
 use std::{
@@ -22,6 +23,7 @@ use clap::{
 pub(crate) use file::one_line;
 pub use file::with_file;
 pub use issuer::{InvalidIssuer, issuer};
+pub use limits::Limits;
 pub use proxies::{InvalidProxies, TrustedProxies, trusted_proxies};
 
 use crate::{
@@ -190,6 +192,9 @@ pub struct Config {
         hide_short_help = true
     )]
     pub hash_queue: usize,
+
+    #[command(flatten)]
+    limits: limits::LimitSettings,
 
     /// `AUTH_AGENT_ADMIN_KEY`; in the environment only, so that it is in no process list.
     #[arg(skip)]
@@ -361,6 +366,12 @@ impl Config {
             refresh_token: Duration::from_secs(self.refresh_token_lifetime),
             refresh_grace: Duration::from_secs(self.refresh_grace),
         }
+    }
+
+    /// How often callers may come.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits::from(&self.limits)
     }
 
     /// How many secrets are hashed at the same time, at least one.

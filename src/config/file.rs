@@ -12,6 +12,7 @@ use clap::{Arg, ArgMatches, Args, Command, builder::Resettable};
 use toml::{Table, Value};
 
 use super::{Config, ConfigError};
+use crate::domain::Limit;
 
 /// Read when it exists and no other file is named.
 const DEFAULT_FILE: &str = "auth-agent.toml";
@@ -109,6 +110,8 @@ fn text_of(arg: &Arg, value: &Value) -> Result<String, String> {
     match value {
         Value::Integer(integer) if number => Ok(integer.to_string()),
         Value::String(text) if !number => Ok(text.clone()),
+        // What a limit is switched off with looks like a number.
+        Value::Integer(0) if parser == TypeId::of::<Limit>() => Ok("0".to_owned()),
         other => {
             let wanted = if number { "a whole number" } else { "a string" };
             Err(format!("must be {wanted}, not {}", other.type_str()))

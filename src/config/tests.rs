@@ -3,6 +3,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use super::*;
+use crate::domain::Limit;
 
 #[derive(Debug, Parser)]
 struct Program {
@@ -53,6 +54,42 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(config.hash_permits() >= 1);
     assert!(config.admin_key.is_none() && config.master_key.is_none());
     assert_eq!(config.trusted_proxies(), TrustedProxies::default());
+}
+
+#[test]
+fn limits_are_those_of_the_contract_and_each_can_be_set_and_switched_off() {
+    let limits = |text: &str, flags: &[&str]| read(text, flags).map(|config| config.limits());
+    let limit = |text: &str| text.parse().unwrap();
+    let defaults = Limits {
+        requests_per_address: limit("20/s burst 200"),
+        requests_per_client: limit("200/s burst 2000"),
+        failures: limit("10/min burst 20"),
+        calls_per_agent: limit("20/s burst 200"),
+    };
+    assert_eq!(limits("", &[]), Ok(defaults));
+    let set = Limits {
+        requests_per_client: limit("5/h burst 7"),
+        failures: Limit::OFF,
+        calls_per_agent: Limit::OFF,
+        ..defaults
+    };
+    let text = "limit-failures = 0\nlimit-requests-per-client = \"5/h burst 7\"\n";
+    assert_eq!(limits(text, &["--limit-calls-per-agent", "0"]), Ok(set));
+    assert_eq!(limits("limits = \"off\"", &[]), Ok(Limits::OFF));
+    assert_eq!(
+        limits("limits = \"off\"", &["--limits", "on"]),
+        Ok(defaults)
+    );
+
+    let told = limits("limit-failures = \"often\"", &[]).unwrap_err();
+    assert!(
+        told.contains("--limit-failures") && told.contains("write it as `20/s burst 200`"),
+        "{told}"
+    );
+    for text in ["limit-failures = 10", "limits = 0"] {
+        let told = limits(text, &[]).unwrap_err();
+        assert!(told.contains("must be a string"), "{told}");
+    }
 }
 
 #[test]
