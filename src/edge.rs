@@ -1,6 +1,11 @@
 //! Where time and randomness enter. Everything further in gets them as arguments, so that a
 //! decision can be replayed and tested; `clippy.toml` bans the global sources elsewhere.
 
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
 use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
@@ -18,6 +23,14 @@ impl Clock {
         let now = Timestamp::now();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
+}
+
+/// Time that has passed since it was first asked for. It only ever goes forward, so a wall clock that
+/// is set opens and closes nothing that is measured by it.
+#[must_use]
+pub fn elapsed() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
 }
 
 /// `N` bytes from the operating system's generator.

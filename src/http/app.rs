@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{
     ApiError,
     extract::{Caller, RequestCookies},
+    limit::Limits,
 };
 use crate::{
     config::TrustedProxies,
@@ -46,6 +47,7 @@ pub(crate) struct App {
     pub(crate) secure: bool,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) store: Arc<Store>,
     pub(crate) doorbells: Arc<Doorbells>,
     pub(crate) derivation: DerivationKeys,

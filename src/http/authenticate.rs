@@ -83,10 +83,13 @@ async fn signed_in(app: &App, caller: &Caller, request: Request) -> Result<Respo
             "the agent is not known or its secret is wrong",
         )
     };
+    app.limits.admit_authentication(caller, agent_id)?;
     if !app.proves(SecretKind::Agent, agent_id, secret).await? {
+        app.limits.authentication_failed(caller, agent_id);
         return Err(refused());
     }
     let agent_id: AgentId = agent_id.parse().map_err(|_| refused())?;
+    app.limits.admit_call(&agent_id)?;
     // A text that is no id is no request; but a suspended agent is not told even that.
     let request: Option<RequestId> = request_id.parse().ok();
     let request = request.unwrap_or_else(|| RequestId::from_uuid(uuid::Uuid::nil()));

@@ -208,6 +208,10 @@ async fn open(
         }
     }
 
+    // A reload has come home by now: what is opened from here on counts.
+    app.limits
+        .admit_request(caller, &client_id)
+        .map_err(|over| ApiError::from(over).for_a_browser())?;
     let now = app.store.now().await?;
     let scope = App::day_scope(now);
     let address_hash = app.address_hash(&scope, caller).await?;

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::app::{App, HashKeys};
+use super::{
+    app::{App, HashKeys},
+    limit::Limits,
+};
 use crate::{
     config::Config,
     crypto::{
@@ -190,6 +193,7 @@ pub(super) async fn start(
         secure: issuer.starts_with("https:"),
         trusted_proxies: config.trusted_proxies(),
         lifetimes: config.lifetimes(),
+        limits: Arc::new(Limits::new(&config.limits())),
         derivation: derivation_keys(&store, &master_key, &issuer).await?,
         minter: TokenMinter::new(Arc::new(ring), issuer.clone()),
         issuer,

@@ -4,7 +4,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, header};
 use zeroize::Zeroizing;
 
-use super::{ApiError, app::App};
+use super::{ApiError, app::App, extract::Caller};
 use crate::{
     crypto::SecretKind,
     domain::{AuthMethod, Client, ClientId},
@@ -32,15 +32,23 @@ fn refused(description: &str) -> ApiError {
 ///
 /// # Errors
 ///
-/// 400 `invalid_request` for two methods at once, 401 `invalid_client` otherwise.
+/// 400 `invalid_request` for two methods at once, 429 `slow_down` after too many failures, 401
+/// `invalid_client` otherwise.
 pub(crate) async fn authenticate(
     app: &App,
+    caller: &Caller,
     headers: &HeaderMap,
     parameters: &Parameters,
 ) -> Result<AuthenticatedClient, ApiError> {
     let presented = presented(headers, parameters)?;
     // One message for an unknown client and a wrong secret.
-    let wrong = || refused("the client is not known or its authentication failed");
+    let wrong = || {
+        app.limits
+            .authentication_failed(caller, &presented.client_id);
+        refused("the client is not known or its authentication failed")
+    };
+    app.limits
+        .admit_authentication(caller, &presented.client_id)?;
     if let Some(secret) = &presented.secret
         && !app
             .proves(SecretKind::Client, &presented.client_id, secret)

@@ -9,6 +9,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
+use super::limit::OverLimit;
 use crate::{
     crypto::{Busy, SignError},
     oauth::{ErrorCode, Malformed, OAuthError},
@@ -64,6 +65,12 @@ impl ApiError {
 
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// The same for a page, where nobody knows `slow_down` (RFC 6749 §4.1.2.1).
+    pub(crate) const fn for_a_browser(mut self) -> Self {
+        self.error.code = ErrorCode::TemporarilyUnavailable;
         self
     }
 
@@ -166,6 +173,19 @@ impl From<Busy> for ApiError {
     }
 }
 
+/// Logged and counted where it was noticed.
+impl From<OverLimit> for ApiError {
+    fn from(OverLimit { what, wait }: OverLimit) -> Self {
+        // Who comes back a moment too early would be refused again.
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
+        Self::new(
+            ErrorCode::SlowDown,
+            format!("too many {what}: try again in {seconds} s"),
+        )
+        .retry_after(seconds)
+    }
+}
+
 impl From<SignError> for ApiError {
     fn from(error: SignError) -> Self {
         let code = ErrorCode::TemporarilyUnavailable;
@@ -197,6 +217,23 @@ mod tests {
             assert_eq!(response.status(), status);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        }
+    }
+
+    #[test]
+    fn who_comes_too_often_is_told_when_to_come_back_never_too_early() {
+        let cases = [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2"), (6_000, "6")];
+        for (millis, seconds) in cases {
+            let over = || OverLimit {
+                what: "calls",
+                wait: std::time::Duration::from_millis(millis),
+            };
+            let response = ApiError::from(over()).into_response();
+            assert_eq!(response.status(), 429);
+            assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+            let page = ApiError::from(over()).for_a_browser();
+            assert_eq!(page.error.code, ErrorCode::TemporarilyUnavailable);
+            assert_eq!(page.status, 429);
         }
     }
 

@@ -14,6 +14,7 @@ mod error;
 mod extract;
 mod issue;
 mod layer;
+mod limit;
 mod page;
 mod progress;
 mod router;

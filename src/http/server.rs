@@ -16,10 +16,11 @@ use super::{
     admin::Administrator,
     app::{AFTERLIFE, App},
     bootstrap::{self, Started},
+    limit::Limits,
     router::router,
 };
 use crate::{
-    config::Config,
+    config::{self, Config},
     crypto::Secret,
     store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others},
 };
@@ -76,7 +77,9 @@ impl Server {
             notices,
             first_admin_key,
         } = started;
+        warn_of_missing_limits(config, &app);
         let store = Arc::clone(&app.store);
+        let limits = Arc::clone(&app.limits);
         let doorbells = Arc::clone(&app.doorbells);
 
         let mut tasks = JoinSet::new();
@@ -101,7 +104,7 @@ impl Server {
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&store), stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&store), limits, stop.clone()));
         Ok(Self {
             address,
             issuer,
@@ -218,12 +221,25 @@ async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
     stop.cancel();
 }
 
-async fn sweep(store: Arc<Store>, stop: CancellationToken) {
+/// Says what a production server should not be without.
+fn warn_of_missing_limits(config: &Config, app: &App) {
+    if config.limits() == config::Limits::OFF {
+        tracing::warn!("all limits are off: nobody is held back, however often they call or guess");
+    } else if app.secure && app.trusted_proxies.is_empty() {
+        tracing::warn!(
+            "nobody's address is known behind this https issuer, so limits by address do not hold: \
+             set --trusted-proxies"
+        );
+    }
+}
+
+async fn sweep(store: Arc<Store>, limits: Arc<Limits>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
+        limits.sweep();
         let swept = async {
             let now = store.now().await?;
             store

@@ -47,7 +47,7 @@ pub(crate) async fn post(
     let grant_type = parameters
         .one("grant_type")?
         .ok_or_else(|| ApiError::invalid_request("grant_type is missing"))?;
-    let by = client_auth::authenticate(&app, &headers, &parameters).await?;
+    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
     if parameters
         .all("resource")?
         .iter()

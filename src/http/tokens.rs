@@ -80,10 +80,11 @@ fn lives(claims: &AccessClaims, seen: &Situation) -> bool {
 /// is inactive to it, and inactive says nothing else.
 pub(crate) async fn introspect(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     Form(parameters): Form,
 ) -> Result<Response, ApiError> {
-    let by = client_auth::authenticate(&app, &headers, &parameters).await?;
+    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
     if by.client.is_public() {
         return Err(ApiError::new(
             ErrorCode::InvalidClient,
@@ -168,7 +169,7 @@ pub(crate) async fn revoke(
     headers: HeaderMap,
     Form(parameters): Form,
 ) -> Result<Response, ApiError> {
-    let by = client_auth::authenticate(&app, &headers, &parameters).await?;
+    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
     let text = required_token(&parameters)?;
     if let Some(token) = Token::read(&app, text) {
         let scope = App::day_scope(app.store.now().await?);

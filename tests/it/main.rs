@@ -14,6 +14,7 @@ mod discovery;
 mod harness;
 mod health;
 mod jwt;
+mod limits;
 mod log;
 mod malformed;
 mod nodes;

@@ -232,7 +232,9 @@ impl TestServer {
             .current_dir(self.folder.path())
             .env("AUTH_AGENT_DATA_DIR", self.data_dir())
             .env("AUTH_AGENT_ADMIN_KEY", &self.options.admin_key)
-            .env("AUTH_AGENT_LISTEN", self.address().to_string());
+            .env("AUTH_AGENT_LISTEN", self.address().to_string())
+            // Tests call more often than anybody should; those about limits set their own.
+            .env("AUTH_AGENT_LIMITS", "off");
         if let Some(issuer) = &self.options.issuer {
             command.env("AUTH_AGENT_ISSUER", issuer);
         }
