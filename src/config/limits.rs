@@ -5,6 +5,9 @@ use clap::{Args, ValueEnum};
 use super::HELP_HEADING;
 use crate::domain::Limit;
 
+/// Most pages that a limit of waiting pages may be set to.
+const MOST_PENDING: u64 = 10_000_000;
+
 /// Whether there are limits at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Switch {
@@ -45,6 +48,14 @@ pub(super) struct LimitSettings {
     )]
     limit_requests_per_client: Limit,
 
+    /// Pages that may wait for one client at the same time; 0: no limit
+    #[arg(
+        long, env = "AUTH_AGENT_LIMIT_PENDING_PER_CLIENT", value_name = "NUMBER",
+        default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(0..=MOST_PENDING),
+        hide_short_help = true
+    )]
+    limit_pending_per_client: u64,
+
     /// Failed authentications as one agent or client from one network address; 0: no limit
     #[arg(
         long,
@@ -73,6 +84,8 @@ pub struct Limits {
     pub requests_per_address: Limit,
     /// New requests at /authorize for one client.
     pub requests_per_client: Limit,
+    /// Pages that wait for one client at the same time; 0 for any number.
+    pub pending_per_client: u64,
     /// Failed authentications as one agent or client from one network.
     pub failures: Limit,
     /// Authenticated calls of one agent.
@@ -84,6 +97,7 @@ impl Limits {
     pub const OFF: Self = Self {
         requests_per_address: Limit::OFF,
         requests_per_client: Limit::OFF,
+        pending_per_client: 0,
         failures: Limit::OFF,
         calls_per_agent: Limit::OFF,
     };
@@ -96,6 +110,7 @@ impl From<&LimitSettings> for Limits {
             Switch::On => Self {
                 requests_per_address: set.limit_requests_per_address,
                 requests_per_client: set.limit_requests_per_client,
+                pending_per_client: set.limit_pending_per_client,
                 failures: set.limit_failures,
                 calls_per_agent: set.limit_calls_per_agent,
             },

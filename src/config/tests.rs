@@ -63,17 +63,19 @@ fn limits_are_those_of_the_contract_and_each_can_be_set_and_switched_off() {
     let defaults = Limits {
         requests_per_address: limit("20/s burst 200"),
         requests_per_client: limit("200/s burst 2000"),
+        pending_per_client: 20_000,
         failures: limit("10/min burst 20"),
         calls_per_agent: limit("20/s burst 200"),
     };
     assert_eq!(limits("", &[]), Ok(defaults));
     let set = Limits {
         requests_per_client: limit("5/h burst 7"),
+        pending_per_client: 0,
         failures: Limit::OFF,
         calls_per_agent: Limit::OFF,
         ..defaults
     };
-    let text = "limit-failures = 0\nlimit-requests-per-client = \"5/h burst 7\"\n";
+    let text = "limit-failures = 0\nlimit-pending-per-client = 0\nlimit-requests-per-client = \"5/h burst 7\"\n";
     assert_eq!(limits(text, &["--limit-calls-per-agent", "0"]), Ok(set));
     assert_eq!(limits("limits = \"off\"", &[]), Ok(Limits::OFF));
     assert_eq!(

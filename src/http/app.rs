@@ -12,6 +12,7 @@ use super::{
     ApiError,
     extract::{Caller, RequestCookies},
     limit::Limits,
+    pending::Pending,
 };
 use crate::{
     config::TrustedProxies,
@@ -48,6 +49,7 @@ pub(crate) struct App {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) pending: Arc<Pending>,
     pub(crate) store: Arc<Store>,
     pub(crate) doorbells: Arc<Doorbells>,
     pub(crate) derivation: DerivationKeys,

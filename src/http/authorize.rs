@@ -13,6 +13,7 @@ use super::{
     app::{App, COOKIES_PER_BROWSER},
     extract::{Caller, RequestCookies, media_type, not_a_form, parameters_of},
     page::{html, is_prefetch, prefetch_refused, see_other, waiting_page},
+    pending,
 };
 use crate::{
     domain::{
@@ -213,6 +214,9 @@ async fn open(
         .admit_request(caller, &client_id)
         .map_err(|over| ApiError::from(over).for_a_browser())?;
     let now = app.store.now().await?;
+    pending::admit(app, client_id, now)
+        .await
+        .map_err(ApiError::for_a_browser)?;
     let scope = App::day_scope(now);
     let address_hash = app.address_hash(&scope, caller).await?;
     for _ in 0..MAX_TRIES {

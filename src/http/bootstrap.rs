@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     app::{App, HashKeys},
     limit::Limits,
+    pending::Pending,
 };
 use crate::{
     config::Config,
@@ -194,6 +195,7 @@ pub(super) async fn start(
         trusted_proxies: config.trusted_proxies(),
         lifetimes: config.lifetimes(),
         limits: Arc::new(Limits::new(&config.limits())),
+        pending: Arc::new(Pending::new(config.limits().pending_per_client)),
         derivation: derivation_keys(&store, &master_key, &issuer).await?,
         minter: TokenMinter::new(Arc::new(ring), issuer.clone()),
         issuer,

@@ -222,6 +222,7 @@ mod tests {
         Limits::new(&config::Limits {
             requests_per_address: limit,
             requests_per_client: limit,
+            pending_per_client: 0,
             failures: limit,
             calls_per_agent: limit,
         })

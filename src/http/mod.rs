@@ -16,6 +16,7 @@ mod issue;
 mod layer;
 mod limit;
 mod page;
+mod pending;
 mod progress;
 mod router;
 mod server;

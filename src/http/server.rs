@@ -17,6 +17,7 @@ use super::{
     app::{AFTERLIFE, App},
     bootstrap::{self, Started},
     limit::Limits,
+    pending::Pending,
     router::router,
 };
 use crate::{
@@ -79,7 +80,7 @@ impl Server {
         } = started;
         warn_of_missing_limits(config, &app);
         let store = Arc::clone(&app.store);
-        let limits = Arc::clone(&app.limits);
+        let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
         let doorbells = Arc::clone(&app.doorbells);
 
         let mut tasks = JoinSet::new();
@@ -104,7 +105,7 @@ impl Server {
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&store), limits, stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&store), limits, pending, stop.clone()));
         Ok(Self {
             address,
             issuer,
@@ -233,13 +234,19 @@ fn warn_of_missing_limits(config: &Config, app: &App) {
     }
 }
 
-async fn sweep(store: Arc<Store>, limits: Arc<Limits>, stop: CancellationToken) {
+async fn sweep(
+    store: Arc<Store>,
+    limits: Arc<Limits>,
+    pending: Arc<Pending>,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
         limits.sweep();
+        pending.sweep();
         let swept = async {
             let now = store.now().await?;
             store

@@ -1,7 +1,9 @@
 //! Lists for administration, paged by the order in which things were registered, and counts.
 
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
+use uuid::Builder;
 
 use super::{Store, StoreError, as_i64, as_u64, on, sql};
 use crate::domain::{Agent, AgentId, Client, ClientId, Owner, OwnerId, RequestId};
@@ -135,6 +137,25 @@ impl Store {
                 clients: as_u64(row.try_get("clients")?),
                 sign_ins: as_u64(row.try_get("sign_ins")?),
             })
+        })
+    }
+
+    /// How many requests of a client that were opened at `since` or later still wait. One that was
+    /// denied counts as well.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn pending_of(&self, client: &ClientId, since: Timestamp) -> Result<u64, StoreError> {
+        let millis = u64::try_from(since.as_millisecond()).unwrap_or(0);
+        let first = Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid();
+        on!(Pool, &self.pool, sql::PENDING_OF_CLIENT, |c, sql| {
+            let row = sqlx::query(sql)
+                .bind(client.to_string())
+                .bind(RequestId::from_uuid(first).to_string())
+                .fetch_one(c)
+                .await?;
+            Ok(as_u64(row.try_get("number")?))
         })
     }
 

@@ -281,6 +281,11 @@ pub(crate) const STATISTICS: Text = both(
     "select (select count(*) from agents) as agents, (select count(*) from clients) as clients,
             (select value from statistics where name = 'sign_ins') as sign_ins",
 );
+/// Requests of a client from an id on, which no agent has authenticated: ids are ordered by time.
+pub(crate) const PENDING_OF_CLIENT: Text = both(
+    "select count(*) as number from requests
+     where client_id = $1 and id >= $2 and agent_id is null",
+);
 /// Sign-ins of an agent, in pages by id.
 pub(crate) const REQUESTS_OF_AGENT: Text =
     both("select id from requests where agent_id = $1 and id > $2 order by id limit $3");

@@ -27,6 +27,7 @@ async fn limited(env: Env, limit: &str, value: &str) -> TestServer {
         for name in [
             "requests-per-address",
             "requests-per-client",
+            "pending-per-client",
             "failures",
             "calls-per-agent",
         ] {
@@ -264,6 +265,30 @@ on_both_databases! {
         held_back_on_a_page(&begin(&api, "192.0.2.3", &Authorize::new(&client), "").await);
         begin(&api, "192.0.2.3", &Authorize::new(&other), "").await.expect(200);
         assert_eq!(opened(&api).await, 4);
+    }
+
+    async fn pages_that_wait_for_one_client_are_bounded_also_after_a_restart(env: Env) {
+        let mut server = limited(env, "pending-per-client", "3").await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let other = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        let asked = Authorize::new(&client);
+        let page = WaitingPage::of(begin(&api, "192.0.2.1", &asked, "").await);
+        for address in ["192.0.2.2", "192.0.2.3"] {
+            begin(&api, address, &Authorize::new(&client), "").await.expect(200);
+        }
+        held_back_on_a_page(&begin(&api, "192.0.2.4", &Authorize::new(&client), "").await);
+        begin(&api, "192.0.2.4", &Authorize::new(&other), "").await.expect(200);
+        begin(&api, "192.0.2.1", &asked, &page.cookie).await.expect(200);
+        assert_eq!(opened(&api).await, 4);
+        // One of them waits no longer: there is room for one more, whoever counts.
+        api.authenticate(&page, &agent).await.expect(200);
+        server.restart().await;
+        let api = server.api();
+        begin(&api, "192.0.2.4", &Authorize::new(&client), "").await.expect(200);
+        held_back_on_a_page(&begin(&api, "192.0.2.4", &Authorize::new(&client), "").await);
+        assert_eq!(opened(&api).await, 5);
     }
 
     async fn off_lifts_every_limit_and_is_told_at_start(env: Env) {

@@ -1,0 +1,213 @@
+//! How many pages may wait for one client at the same time (`http-api.md`, §6).
+//!
+//! The database knows how many do, but counting them takes a while when they are many. So what it
+//! said last is kept, with what was opened here since: more than that cannot be waiting, and only
+//! when that comes to the limit is it asked again. What other nodes open is seen when it is asked,
+//! which is at least every two minutes.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{ApiError, app::App, limit::OverLimit};
+use crate::{domain::ClientId, edge};
+
+/// How long a client that is at its limit waits until its pages are counted again.
+const RECOUNT: Duration = Duration::from_secs(5);
+/// How long a count is believed. Sweeps come once a minute.
+const BELIEVED: Duration = Duration::from_secs(60);
+const WHAT: &str = "sign-ins waiting at this website";
+
+/// What is known of each client that was asked for lately.
+pub(crate) struct Pending {
+    /// Pages that may wait for one client; 0 for any number.
+    most: u64,
+    clients: Mutex<HashMap<ClientId, Count>>,
+}
+
+struct Count {
+    /// What the database said.
+    counted: u64,
+    /// When it was asked.
+    asked_at: Duration,
+    /// What was opened here since.
+    since: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Admitted,
+    /// The pages must be counted; how many of those opened here the count will include.
+    Count {
+        included: u64,
+    },
+    Refused,
+}
+
+impl Pending {
+    pub(crate) fn new(most: u64) -> Self {
+        Self {
+            most,
+            clients: Mutex::default(),
+        }
+    }
+
+    /// Looks for room with what is known.
+    fn step(&self, client: ClientId, now: Duration) -> Step {
+        if self.most == 0 {
+            return Step::Admitted;
+        }
+        let mut clients = self.lock();
+        let mut is_new = false;
+        let count = clients.entry(client).or_insert_with(|| {
+            is_new = true;
+            Count {
+                counted: 0,
+                asked_at: now,
+                since: 0,
+            }
+        });
+        if is_new {
+            Step::Count { included: 0 }
+        } else if count.counted + count.since < self.most {
+            count.since += 1;
+            Step::Admitted
+        } else if now.saturating_sub(count.asked_at) >= RECOUNT {
+            // One asks; whoever comes meanwhile hears that it is full.
+            count.asked_at = now;
+            Step::Count {
+                included: count.since,
+            }
+        } else {
+            Step::Refused
+        }
+    }
+
+    /// Looks again once they are counted.
+    fn counted(&self, client: ClientId, counted: u64, included: u64, now: Duration) -> Step {
+        let mut clients = self.lock();
+        let count = clients.entry(client).or_insert(Count {
+            counted,
+            asked_at: now,
+            since: included,
+        });
+        count.counted = counted;
+        count.since = count.since.saturating_sub(included);
+        if count.counted + count.since < self.most {
+            count.since += 1;
+            Step::Admitted
+        } else {
+            Step::Refused
+        }
+    }
+
+    /// Forgets counts that are no longer believed.
+    pub(crate) fn sweep(&self) {
+        self.forget(edge::elapsed());
+    }
+
+    fn forget(&self, now: Duration) {
+        self.lock()
+            .retain(|_, count| now.saturating_sub(count.asked_at) < BELIEVED);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, Count>> {
+        // Every change leaves a count that is an upper bound: there is nothing half done.
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room for one more page that waits for the client from `now` on.
+///
+/// # Errors
+///
+/// 429 when too many wait; 503 when they cannot be counted.
+pub(crate) async fn admit(app: &App, client: ClientId, now: Timestamp) -> Result<(), ApiError> {
+    let step = match app.pending.step(client, edge::elapsed()) {
+        Step::Count { included } => {
+            let since = now - app.lifetimes.request;
+            let counted = app.store.pending_of(&client, since).await?;
+            app.pending
+                .counted(client, counted, included, edge::elapsed())
+        }
+        step => step,
+    };
+    if step == Step::Admitted {
+        return Ok(());
+    }
+    tracing::debug!(%client, "too many {WHAT}");
+    Err(ApiError::from(OverLimit {
+        what: WHAT,
+        wait: RECOUNT,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    fn client(id: u128) -> ClientId {
+        ClientId::from_uuid(uuid::Uuid::from_u128(id))
+    }
+
+    #[test]
+    fn the_database_is_asked_at_first_and_when_it_is_full() {
+        let pending = Pending::new(3);
+        let one = client(1);
+        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        assert_eq!(pending.step(one, NOW), Step::Admitted);
+        // Two here and one from before.
+        assert_eq!(pending.step(one, NOW), Step::Refused);
+        assert_eq!(pending.step(client(2), NOW), Step::Count { included: 0 });
+        let later = NOW + RECOUNT;
+        assert_eq!(pending.step(one, later), Step::Count { included: 2 });
+        assert_eq!(pending.step(one, later), Step::Refused);
+        // An agent has signed in to one of them meanwhile.
+        assert_eq!(pending.counted(one, 2, 2, later), Step::Admitted);
+        assert_eq!(pending.step(one, later), Step::Refused);
+        let later = later + RECOUNT;
+        assert_eq!(pending.step(one, later), Step::Count { included: 1 });
+        assert_eq!(pending.counted(one, 3, 1, later), Step::Refused);
+    }
+
+    #[test]
+    fn what_is_opened_while_they_are_counted_is_not_lost() {
+        let pending = Pending::new(3);
+        let one = client(1);
+        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
+        assert_eq!(pending.step(one, NOW), Step::Admitted);
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        assert_eq!(pending.step(one, NOW), Step::Refused);
+    }
+
+    #[test]
+    fn an_old_count_is_forgotten_and_asked_for_again() {
+        let pending = Pending::new(3);
+        let one = client(1);
+        pending.step(one, NOW);
+        pending.forget(NOW + BELIEVED - Duration::from_secs(1));
+        assert_eq!(pending.step(one, NOW), Step::Admitted);
+        pending.forget(NOW + BELIEVED);
+        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
+        // It went while they were being counted.
+        pending.forget(NOW + BELIEVED);
+        assert_eq!(pending.counted(one, 2, 0, NOW), Step::Admitted);
+        assert_eq!(pending.step(one, NOW), Step::Refused);
+    }
+
+    #[test]
+    fn zero_switches_it_off() {
+        let pending = Pending::new(0);
+        for _ in 0..100 {
+            assert_eq!(pending.step(client(1), NOW), Step::Admitted);
+        }
+        assert!(pending.lock().is_empty());
+    }
+}
