@@ -55,6 +55,13 @@ impl ApiError {
         Self::new(ErrorCode::InvalidRequest, description)
     }
 
+    /// 408, for a caller that sends too slowly.
+    pub(crate) fn too_slow(description: impl AsRef<str>) -> Self {
+        let mut error = Self::invalid_request(description);
+        error.status = StatusCode::REQUEST_TIMEOUT;
+        error
+    }
+
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.headers
             .retain(|(name, _)| *name != header::RETRY_AFTER);

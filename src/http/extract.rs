@@ -3,9 +3,11 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use axum::{
+    body::Body,
     extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request},
     http::request::Parts,
 };
@@ -25,6 +27,9 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Largest body of an agent's call, in bytes.
 pub(crate) const MAX_AGENT_BODY_BYTES: usize = 16 * 1024;
 
+/// Longest time that a whole body may take to arrive, from when it is asked for.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The media type without its parameters, lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
@@ -38,12 +43,27 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     )
 }
 
-/// The whole body, within a bound.
+/// The whole body, within bounds of size and time.
 pub(crate) async fn body_within(
     request: Request,
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    match Limited::new(request.into_body(), limit).collect().await {
+    collected(request.into_body(), limit, BODY_TIMEOUT).await
+}
+
+async fn collected(
+    body: Body,
+    limit: usize,
+    within: Duration,
+) -> Result<Zeroizing<Vec<u8>>, ApiError> {
+    let whole = Limited::new(body, limit).collect();
+    let Ok(read) = tokio::time::timeout(within, whole).await else {
+        return Err(ApiError::too_slow(format!(
+            "the body did not arrive within {} s",
+            within.as_secs()
+        )));
+    };
+    match read {
         Ok(body) => Ok(Zeroizing::new(body.to_bytes().into())),
         Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
             ErrorCode::TooLarge,
@@ -334,7 +354,7 @@ mod tests {
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Body {
+    struct Fields {
         #[expect(dead_code, reason = "only read")]
         name: Option<String>,
         #[expect(dead_code, reason = "only read")]
@@ -345,11 +365,23 @@ mod tests {
         binding: Option<crate::domain::Binding>,
     }
 
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let begun = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>("half") });
+        let never = futures_util::stream::pending();
+        let body = Body::from_stream(futures_util::StreamExt::chain(begun, never));
+        let error = collected(body, 100, Duration::ZERO).await.unwrap_err();
+        assert_eq!(error.status, 408);
+        assert_eq!(error.error.code, ErrorCode::InvalidRequest);
+        let whole = collected(Body::from("whole"), 100, BODY_TIMEOUT).await;
+        assert_eq!(**whole.unwrap(), *b"whole");
+    }
+
     #[test]
     fn what_does_not_fit_is_named_and_not_repeated() {
         let told = |text: &str| {
             let mut json = serde_json::Deserializer::from_str(text);
-            let error = serde_path_to_error::deserialize::<_, Body>(&mut json).unwrap_err();
+            let error = serde_path_to_error::deserialize::<_, Fields>(&mut json).unwrap_err();
             misfit(&error.path().to_string(), error.inner())
         };
         assert_eq!(told(r#"{"name": 12345}"#), "name must be a string");
