@@ -8,7 +8,7 @@ use auth_agent::{
         SigningKey, TokenMinter, s256,
     },
     domain::{
-        Actor, Agent, AgentRegistered, AuthRequest, Binding, Client, ClientRegistered,
+        Actor, Admission, Agent, AgentRegistered, AuthRequest, Binding, Client, ClientRegistered,
         CodeChallenge, Envelope, EventId, Fact, GrantType, Lifetimes, Metadata, Owner, Recorded,
         RequestFact, RequestId, Scope, Standing, StreamId, SubjectKind, TokenAlgorithm, Versioned,
         auth_request::{
@@ -74,14 +74,16 @@ impl SignIn {
         let standing = Standing {
             client: Some(Versioned {
                 version: 1,
-                state: Client { registered: client },
+                state: Client {
+                    registered: client,
+                    admission: Admission::default(),
+                },
             }),
             agent: Some(Versioned {
                 version: 1,
                 state: Agent {
                     registered: agent,
-                    suspended: false,
-                    cut_off_at: None,
+                    admission: Admission::default(),
                 },
             }),
             owner: Some(Versioned {

@@ -1,8 +1,11 @@
-//! The agent's stream: registration, the kill switch, and back.
+//! The agent's stream: registration, the kill switch and back, and the end.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, ClientId, Decision, OwnerId, Recorded, Scope, event::facts};
+use super::{
+    Admission, AdmissionStatus, Binding, ClientId, Decision, OwnerId, Recorded, RevokedForGood,
+    Scope, event::facts,
+};
 
 /// An administrator registered the agent. Its name and secret live in the vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,12 +36,17 @@ pub struct AgentSuspended {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentReinstated {}
 
+/// The end: all that the agent signed in to before this position is dead, and it never signs in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRevoked {}
+
 facts! {
     /// What can happen to an agent.
     AgentFact {
         Registered(AgentRegistered),
         Suspended(AgentSuspended),
         Reinstated(AgentReinstated),
+        Revoked(AgentRevoked),
     }
 }
 
@@ -48,52 +56,66 @@ pub struct Agent {
     /// As registered.
     #[serde(flatten)]
     pub registered: AgentRegistered,
-    /// Whether it is suspended now.
-    pub suspended: bool,
-    /// Position of the last suspension: what was authenticated before it is dead.
-    pub cut_off_at: Option<u64>,
+    /// Whether it may sign in.
+    pub admission: Admission,
 }
 
 impl Agent {
     /// Adds one fact; `None` when the fact cannot follow, which the log never contains.
     #[must_use]
     pub fn apply(state: Option<Self>, event: &Recorded<AgentFact>) -> Option<Self> {
-        match (state, &event.fact) {
-            (None, AgentFact::Registered(registered)) => Some(Self {
+        let Some(agent) = state else {
+            let AgentFact::Registered(registered) = &event.fact else {
+                return None;
+            };
+            return Some(Self {
                 registered: registered.clone(),
-                suspended: false,
-                cut_off_at: None,
-            }),
-            (Some(agent), AgentFact::Suspended(_)) => Some(Self {
-                suspended: true,
-                cut_off_at: Some(event.position),
-                ..agent
-            }),
-            (Some(agent), AgentFact::Reinstated(_)) => Some(Self {
-                suspended: false,
-                ..agent
-            }),
-            _ => None,
+                admission: Admission::default(),
+            });
+        };
+        if agent.admission.is_revoked() {
+            return None;
         }
+        let admission = match &event.fact {
+            AgentFact::Registered(_) => return None,
+            AgentFact::Suspended(_) => Admission::suspended_at(event.position),
+            AgentFact::Reinstated(_) => agent.admission.reinstated(),
+            AgentFact::Revoked(_) => Admission::revoked_at(event.position),
+        };
+        Some(Self { admission, ..agent })
     }
 
     /// Suspends; a suspended agent stays as it is.
     #[must_use]
-    pub fn suspend(&self) -> Decision<(), AgentFact> {
-        if self.suspended {
-            Decision::unchanged(())
-        } else {
-            Decision::with([AgentFact::Suspended(AgentSuspended {})], ())
+    pub fn suspend(&self) -> Decision<Result<(), RevokedForGood>, AgentFact> {
+        match self.admission.status {
+            AdmissionStatus::Active => {
+                Decision::with([AgentFact::Suspended(AgentSuspended {})], Ok(()))
+            }
+            AdmissionStatus::Suspended => Decision::unchanged(Ok(())),
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
         }
     }
 
     /// Reinstates; an active agent stays as it is.
     #[must_use]
-    pub fn reinstate(&self) -> Decision<(), AgentFact> {
-        if self.suspended {
-            Decision::with([AgentFact::Reinstated(AgentReinstated {})], ())
-        } else {
+    pub fn reinstate(&self) -> Decision<Result<(), RevokedForGood>, AgentFact> {
+        match self.admission.status {
+            AdmissionStatus::Active => Decision::unchanged(Ok(())),
+            AdmissionStatus::Suspended => {
+                Decision::with([AgentFact::Reinstated(AgentReinstated {})], Ok(()))
+            }
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
+        }
+    }
+
+    /// Ends it for good; a revoked agent stays as it is.
+    #[must_use]
+    pub fn revoke(&self) -> Decision<(), AgentFact> {
+        if self.admission.is_revoked() {
             Decision::unchanged(())
+        } else {
+            Decision::with([AgentFact::Revoked(AgentRevoked {})], ())
         }
     }
 }
@@ -134,28 +156,56 @@ mod tests {
     #[test]
     fn suspending_cuts_off_and_reinstating_leaves_the_mark() {
         let agent = then(None, 7, AgentFact::Registered(registered())).unwrap();
-        assert_eq!((agent.suspended, agent.cut_off_at), (false, None));
+        assert_eq!(agent.admission, Admission::default());
         let agent = then(Some(agent), 9, AgentFact::Suspended(AgentSuspended {})).unwrap();
-        assert_eq!((agent.suspended, agent.cut_off_at), (true, Some(9)));
+        assert_eq!(agent.admission, Admission::suspended_at(9));
         let agent = then(Some(agent), 11, AgentFact::Reinstated(AgentReinstated {})).unwrap();
-        assert_eq!((agent.suspended, agent.cut_off_at), (false, Some(9)));
+        assert!(agent.admission.is_active());
+        assert!(agent.admission.cuts_off(8) && !agent.admission.cuts_off(10));
         let agent = then(Some(agent), 13, AgentFact::Suspended(AgentSuspended {})).unwrap();
-        assert_eq!((agent.suspended, agent.cut_off_at), (true, Some(13)));
+        assert_eq!(agent.admission, Admission::suspended_at(13));
         assert_eq!(agent.registered, registered());
     }
 
     #[test]
     fn either_is_decided_once() {
         let active = then(None, 7, AgentFact::Registered(registered())).unwrap();
-        assert_eq!(active.reinstate(), Decision::unchanged(()));
+        assert_eq!(active.reinstate(), Decision::unchanged(Ok(())));
         let suspend = active.suspend();
         assert_eq!(suspend.facts, [AgentFact::Suspended(AgentSuspended {})]);
         let suspended = then(Some(active), 9, suspend.facts[0].clone()).unwrap();
-        assert_eq!(suspended.suspend(), Decision::unchanged(()));
+        assert_eq!(suspended.suspend(), Decision::unchanged(Ok(())));
         assert_eq!(
             suspended.reinstate().facts,
             [AgentFact::Reinstated(AgentReinstated {})]
         );
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        let active = then(None, 7, AgentFact::Registered(registered())).unwrap();
+        let suspended = then(
+            Some(active.clone()),
+            9,
+            AgentFact::Suspended(AgentSuspended {}),
+        );
+        for agent in [active, suspended.unwrap()] {
+            let revoke = agent.revoke();
+            assert_eq!(revoke.facts, [AgentFact::Revoked(AgentRevoked {})]);
+            let revoked = then(Some(agent), 11, revoke.facts[0].clone()).unwrap();
+            assert_eq!(revoked.admission, Admission::revoked_at(11));
+            assert_eq!(revoked.revoke(), Decision::unchanged(()));
+            for refused in [revoked.suspend(), revoked.reinstate()] {
+                assert_eq!(refused, Decision::unchanged(Err(RevokedForGood)));
+            }
+            for fact in [
+                AgentFact::Suspended(AgentSuspended {}),
+                AgentFact::Reinstated(AgentReinstated {}),
+                AgentFact::Revoked(AgentRevoked {}),
+            ] {
+                assert_eq!(then(Some(revoked.clone()), 13, fact), None);
+            }
+        }
     }
 
     #[test]

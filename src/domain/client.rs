@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Recorded, RedirectUri, Scope, event::facts};
+use super::{Admission, Binding, Decision, Recorded, RedirectUri, Scope, event::facts};
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2 `token_endpoint_auth_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,10 +135,16 @@ impl ClientRegistered {
     }
 }
 
+/// The end: pages that wait are denied, all that agents signed in to there is dead, and nobody signs in
+/// there again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientRevoked {}
+
 facts! {
     /// What can happen to a client.
     ClientFact {
         Registered(ClientRegistered),
+        Revoked(ClientRevoked),
     }
 }
 
@@ -148,6 +154,8 @@ pub struct Client {
     /// As registered.
     #[serde(flatten)]
     pub registered: ClientRegistered,
+    /// Whether anybody may sign in there.
+    pub admission: Admission,
 }
 
 impl Client {
@@ -157,8 +165,29 @@ impl Client {
         match (state, &event.fact) {
             (None, ClientFact::Registered(registered)) => Some(Self {
                 registered: registered.clone(),
+                admission: Admission::default(),
+            }),
+            (Some(client), ClientFact::Revoked(_)) if !client.is_revoked() => Some(Self {
+                admission: Admission::revoked_at(event.position),
+                ..client
             }),
             _ => None,
+        }
+    }
+
+    /// Whether it has come to its end: to everybody outside it is as if it had never been.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.admission.is_revoked()
+    }
+
+    /// Ends it for good; a revoked client stays as it is.
+    #[must_use]
+    pub fn revoke(&self) -> Decision<(), ClientFact> {
+        if self.is_revoked() {
+            Decision::unchanged(())
+        } else {
+            Decision::with([ClientFact::Revoked(ClientRevoked {})], ())
         }
     }
 
@@ -221,6 +250,25 @@ mod tests {
             "registered twice"
         );
         client
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        let client = client(None, "");
+        let revoke = client.revoke();
+        assert_eq!(revoke.facts, [ClientFact::Revoked(ClientRevoked {})]);
+        let end = Recorded {
+            position: 9,
+            version: 2,
+            id: EventId::from_bytes([0; 16]),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            fact: revoke.facts[0].clone(),
+        };
+        let revoked = Client::apply(Some(client), &end).unwrap();
+        assert!(revoked.is_revoked() && revoked.admission.cuts_off(8));
+        assert_eq!(revoked.revoke(), Decision::unchanged(()));
+        assert_eq!(Client::apply(Some(revoked), &end), None);
+        assert_eq!(Client::apply(None, &end), None);
     }
 
     #[test]

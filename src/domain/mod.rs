@@ -5,6 +5,7 @@
 //! command and yields a [`Decision`]: the facts to append, and the outcome to answer. Both at once,
 //! because a refusal may have consequences: a replayed code is refused *and* ends the grant.
 
+mod admission;
 mod agent;
 pub mod auth_request;
 mod client;
@@ -20,11 +21,12 @@ mod redirect_uri;
 mod scope;
 mod stream;
 
-pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentSuspended};
+pub use admission::{Admission, AdmissionStatus, RevokedForGood};
+pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended};
 pub use auth_request::{AuthRequest, RequestFact};
 pub use client::{
-    AuthMethod, Client, ClientFact, ClientRegistered, GrantType, SubjectKind, TokenAlgorithm,
-    UnknownAlgorithm,
+    AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, SubjectKind,
+    TokenAlgorithm, UnknownAlgorithm,
 };
 pub use event::{
     Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,

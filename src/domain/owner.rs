@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Decision, Recorded, event::facts};
+use super::{Admission, Decision, Recorded, event::facts};
 
 /// An owner came into being with the first agent registered for an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,10 +28,8 @@ facts! {
 /// The fold of an owner's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Owner {
-    /// Whether the owner is suspended now.
-    pub suspended: bool,
-    /// Position of the last suspension: what was authenticated before it is dead.
-    pub cut_off_at: Option<u64>,
+    /// Whether the owner's agents may sign in.
+    pub admission: Admission,
 }
 
 impl Owner {
@@ -41,12 +39,10 @@ impl Owner {
         match (state, &event.fact) {
             (None, OwnerFact::Registered(_)) => Some(Self::default()),
             (Some(_), OwnerFact::Suspended(_)) => Some(Self {
-                suspended: true,
-                cut_off_at: Some(event.position),
+                admission: Admission::suspended_at(event.position),
             }),
             (Some(owner), OwnerFact::Reinstated(_)) => Some(Self {
-                suspended: false,
-                ..owner
+                admission: owner.admission.reinstated(),
             }),
             _ => None,
         }
@@ -55,20 +51,20 @@ impl Owner {
     /// Suspends; a suspended owner stays as it is.
     #[must_use]
     pub fn suspend(&self) -> Decision<(), OwnerFact> {
-        if self.suspended {
-            Decision::unchanged(())
-        } else {
+        if self.admission.is_active() {
             Decision::with([OwnerFact::Suspended(OwnerSuspended {})], ())
+        } else {
+            Decision::unchanged(())
         }
     }
 
     /// Reinstates; an active owner stays as it is.
     #[must_use]
     pub fn reinstate(&self) -> Decision<(), OwnerFact> {
-        if self.suspended {
-            Decision::with([OwnerFact::Reinstated(OwnerReinstated {})], ())
-        } else {
+        if self.admission.is_active() {
             Decision::unchanged(())
+        } else {
+            Decision::with([OwnerFact::Reinstated(OwnerReinstated {})], ())
         }
     }
 }
@@ -104,24 +100,21 @@ mod tests {
         assert_eq!(
             suspended,
             Some(Owner {
-                suspended: true,
-                cut_off_at: Some(9)
+                admission: Admission::suspended_at(9)
             })
         );
         let back = then(suspended, 11, OwnerFact::Reinstated(OwnerReinstated {}));
         assert_eq!(
             back,
             Some(Owner {
-                suspended: false,
-                cut_off_at: Some(9)
+                admission: Admission::suspended_at(9).reinstated()
             })
         );
         let again = then(back, 13, OwnerFact::Suspended(OwnerSuspended {}));
         assert_eq!(
             again,
             Some(Owner {
-                suspended: true,
-                cut_off_at: Some(13)
+                admission: Admission::suspended_at(13)
             })
         );
     }
@@ -130,8 +123,7 @@ mod tests {
     fn either_is_decided_once() {
         let active = Owner::default();
         let suspended = Owner {
-            suspended: true,
-            cut_off_at: Some(9),
+            admission: Admission::suspended_at(9),
         };
         assert_eq!(active.reinstate(), Decision::unchanged(()));
         assert_eq!(

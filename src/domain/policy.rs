@@ -1,11 +1,11 @@
 //! Policy: how sure we are that the agent drives the waiting browser, for how long things live, and
-//! what a suspension cuts off.
+//! what a suspension or revocation cuts off.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Agent, Client, Owner};
+use super::{Admission, Agent, Client, Owner};
 
 /// How we know that the agent drives the browser that waits (security.md, threat 1).
 /// Ordered: a later variant is stricter.
@@ -72,8 +72,12 @@ impl Default for Lifetimes {
 pub enum CutOff {
     /// Its agent was suspended after it.
     AgentSuspended,
+    /// Its agent was revoked.
+    AgentRevoked,
     /// Its agent's owner was suspended after it.
     OwnerSuspended,
+    /// The website was revoked.
+    ClientRevoked,
 }
 
 /// Those on whom a sign-in depends, as they stand now.
@@ -92,21 +96,30 @@ impl Standing {
     /// enough and reinstating revives nothing: only the position is compared.
     #[must_use]
     pub fn cut_off(&self, position: u64) -> Option<CutOff> {
-        let after = |mark: Option<u64>| mark.is_some_and(|mark| mark > position);
-        if self
-            .agent
-            .as_ref()
-            .is_some_and(|agent| after(agent.state.cut_off_at))
-        {
-            Some(CutOff::AgentSuspended)
-        } else if self
-            .owner
-            .as_ref()
-            .is_some_and(|owner| after(owner.state.cut_off_at))
-        {
+        let agent = self.agent.as_ref().map(|agent| agent.state.admission);
+        let owner = self.owner.as_ref().map(|owner| owner.state.admission);
+        let client = self.client.as_ref().map(|client| client.state.admission);
+        let cuts_off = |admission: &Admission| admission.cuts_off(position);
+        if let Some(agent) = agent.filter(cuts_off) {
+            Some(if agent.is_revoked() {
+                CutOff::AgentRevoked
+            } else {
+                CutOff::AgentSuspended
+            })
+        } else if owner.is_some_and(|owner| cuts_off(&owner)) {
             Some(CutOff::OwnerSuspended)
+        } else if client.is_some_and(|client| cuts_off(&client)) {
+            Some(CutOff::ClientRevoked)
         } else {
             None
         }
+    }
+
+    /// Whether the website has been revoked: nobody waits there any more.
+    #[must_use]
+    pub fn is_client_revoked(&self) -> bool {
+        self.client
+            .as_ref()
+            .is_some_and(|client| client.state.is_revoked())
     }
 }

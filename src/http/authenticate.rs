@@ -175,7 +175,7 @@ fn told(refusal: &AuthenticateRefusal, knows_address: bool) -> ApiError {
     match refusal {
         Refusal::Suspended => ApiError::new(
             ErrorCode::AccessDenied,
-            "this agent or its owner is suspended: ask the administrator",
+            "this agent or its owner is suspended or revoked: ask the administrator",
         ),
         Refusal::UnknownRequest => ApiError::new(
             ErrorCode::UnknownRequest,

@@ -168,7 +168,8 @@ async fn validated(
     let Ok(id) = client_id.parse::<ClientId>() else {
         return refuse("client_id is not one that is registered here");
     };
-    let Some(client) = app.store.client(&id).await? else {
+    let client = app.store.client(&id).await?;
+    let Some(client) = client.filter(|client| !client.state.is_revoked()) else {
         return refuse("client_id is not one that is registered here");
     };
     let target = oauth::redirect_target(parameters, &client.state).map_err(ApiError::from)?;
@@ -184,7 +185,7 @@ async fn open(
     caller: &Caller,
     held: &RequestCookies,
 ) -> Result<Opened, Stop> {
-    let (client_id, client, asked) = validated(app, parameters).await?;
+    let (client_id, mut client, mut asked) = validated(app, parameters).await?;
     let parameters_mac = mac_of(app, parameters);
 
     // The newest request that this browser can prove to hold; it stands for the browser. A browser
@@ -268,7 +269,8 @@ async fn open(
                     None => newest = Some(first),
                 }
             }
-            // The client changed meanwhile: the browser may simply ask again.
+            // The client changed meanwhile, or is no more: what it is now decides.
+            Err(StoreError::Conflict) => (_, client, asked) = validated(app, parameters).await?,
             Err(error) => return Err(error.into()),
         }
     }

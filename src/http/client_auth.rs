@@ -58,6 +58,9 @@ pub(crate) async fn authenticate(
     }
     let id: ClientId = presented.client_id.parse().map_err(|_| wrong())?;
     let client = app.store.client(&id).await?.ok_or_else(wrong)?.state;
+    if client.is_revoked() {
+        return Err(wrong());
+    }
     let registered = client.registered.token_endpoint_auth_method;
     let allowed = match (registered, presented.method) {
         (Some(registered), used) => registered == used,

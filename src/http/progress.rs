@@ -114,6 +114,11 @@ impl Progress {
     /// Where the browser goes now: home with a code, or home with an error. `None` while it waits,
     /// once it is done, and when what the website needs is no longer kept.
     pub(crate) fn redirect_to(&self, app: &App) -> Option<String> {
+        // To us that website is none any more, and a browser is not sent to an address that nobody
+        // vouches for (RFC 6749 §4.1.2.1).
+        if self.situation.standing.is_client_revoked() {
+            return None;
+        }
         let details = self.situation.details.as_ref()?;
         let code = self.code(app);
         let mut parameters: Vec<(&str, &str)> = match self.status {
@@ -129,7 +134,7 @@ impl Progress {
                 ("error", ErrorCode::AccessDenied.as_str()),
                 (
                     "error_description",
-                    "the agent that signed in was suspended",
+                    "the agent that signed in was suspended or revoked",
                 ),
             ],
             Status::Pending | Status::Completed => return None,
@@ -205,12 +210,14 @@ impl Progress {
     }
 
     /// The id of an event that tells this: the stream's version, marked when something beside the
-    /// stream made it so: `x` when the clock ended it, `s` when a suspension did that the stream does
-    /// not hold yet.
+    /// stream made it so: `x` when the clock ended it, `s` when a suspension or revocation did that the
+    /// stream does not hold yet.
     pub(crate) fn event_id(&self) -> String {
         let mark = match (self.status, &self.request) {
             (Status::Expired, _) => "x",
-            (Status::Denied, AuthRequest::Authenticated { .. }) => "s",
+            (Status::Denied, AuthRequest::Pending { .. } | AuthRequest::Authenticated { .. }) => {
+                "s"
+            }
             _ => "",
         };
         format!("{}{mark}", self.version)
@@ -245,7 +252,9 @@ impl Progress {
                 .await?
                 .is_some_and(|version| seen >= version),
             // Nothing follows it.
-            (Status::Denied, AuthRequest::Revoked { .. }) => seen == self.version,
+            (Status::Denied, AuthRequest::Denied { .. } | AuthRequest::Revoked { .. }) => {
+                seen == self.version
+            }
             _ => false,
         })
     }

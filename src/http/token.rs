@@ -95,6 +95,8 @@ pub(crate) async fn post(
         .into_response())
 }
 
+const CUT_OFF: &str = "the agent that signed in has been suspended or revoked";
+
 fn invalid_grant(description: &str) -> ApiError {
     ApiError::new(ErrorCode::InvalidGrant, description)
 }
@@ -178,9 +180,7 @@ async fn redeem(
                 RedeemRefusal::Replayed => invalid_grant(
                     "the code was used before: everything issued from it has been revoked",
                 ),
-                RedeemRefusal::Suspended => {
-                    invalid_grant("the agent that signed in has been suspended")
-                }
+                RedeemRefusal::Suspended => invalid_grant(CUT_OFF),
             })
         }
     }
@@ -259,9 +259,7 @@ async fn rotate(
                 ErrorCode::InvalidScope,
                 "scope may narrow what was granted, not widen it",
             ),
-            RefreshRefusal::Suspended => {
-                invalid_grant("the agent that signed in has been suspended")
-            }
+            RefreshRefusal::Suspended => invalid_grant(CUT_OFF),
         });
     }
 }

@@ -10,8 +10,8 @@ use super::{
     append::{Advance, Committed},
 };
 use crate::domain::{
-    AgentFact, Decision, Fact, Metadata, OwnerFact, RequestFact, RequestId, StreamId,
-    auth_request::{RevokedReason, revoke_grant},
+    AgentFact, ClientFact, Decision, Fact, Metadata, OwnerFact, RequestFact, RequestId, StreamId,
+    auth_request::{RevokedReason, deny, revoke_grant},
 };
 
 /// Events read at a time.
@@ -27,7 +27,8 @@ const LISTENING_PACE: Duration = Duration::from_secs(1);
 pub(crate) enum Follower {
     /// Counts sign-ins.
     Statistics,
-    /// Writes the `Revoked` of each grant that a suspension cut off.
+    /// Writes the `Revoked` of each grant that a suspension or revocation cut off, and of each page
+    /// that waits for a revoked client, which wakes it.
     Revocations,
 }
 
@@ -163,6 +164,14 @@ async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(),
                 store.requests_of_agent(agent, &after).await?,
                 RevokedReason::AgentSuspended,
             ),
+            (StreamId::Agent(agent), Fact::Agent(AgentFact::Revoked(_))) => (
+                store.requests_of_agent(agent, &after).await?,
+                RevokedReason::AgentRevoked,
+            ),
+            (StreamId::Client(client), Fact::Client(ClientFact::Revoked(_))) => (
+                store.requests_of_client(client, &after).await?,
+                RevokedReason::ClientRevoked,
+            ),
             (StreamId::Owner(owner), Fact::Owner(OwnerFact::Suspended(_))) => (
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerSuspended,
@@ -187,16 +196,15 @@ async fn revoke(
 ) -> Result<(), StoreError> {
     store
         .on_request(request, None, &Metadata::system(), |seen| {
-            match &seen.request {
-                Some(request)
-                    if request
-                        .state
-                        .sign_in()
-                        .is_some_and(|by| by.position < position) =>
-                {
-                    revoke_grant(&request.state, reason)
-                }
-                _ => Decision::unchanged(()),
+            let Some(request) = &seen.request else {
+                return Decision::unchanged(());
+            };
+            match request.state.sign_in() {
+                Some(by) if by.position < position => revoke_grant(&request.state, reason),
+                Some(_) => Decision::unchanged(()),
+                // A page that waits is nobody's but the website's.
+                None if seen.standing.is_client_revoked() => deny(&request.state, reason, seen.now),
+                None => Decision::unchanged(()),
             }
         })
         .await

@@ -168,6 +168,15 @@ impl Store {
             .await
     }
 
+    pub(crate) async fn requests_of_client(
+        &self,
+        client: &ClientId,
+        after: &str,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        self.request_ids(sql::REQUESTS_OF_CLIENT, &client.to_string(), after)
+            .await
+    }
+
     pub(crate) async fn requests_of_owner(
         &self,
         owner: &OwnerId,

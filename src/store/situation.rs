@@ -5,13 +5,14 @@ use serde::de::DeserializeOwned;
 use sqlx::Row;
 
 use super::{
-    Append, MAX_RETRIES, Person, Store, StoreError, append::Committed, as_u64, on,
-    projection::Projected, sql, timestamp,
+    Append, MAX_RETRIES, Person, Store, StoreError, as_u64, on,
+    projection::{Projected, row_id},
+    sql, timestamp,
 };
 use crate::{
     domain::{
-        Agent, AgentFact, AgentId, AuthRequest, Client, ClientId, Decision, Fact, Metadata, Owner,
-        OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
+        Agent, AgentFact, AgentId, AuthRequest, Client, ClientFact, ClientId, Decision, Fact,
+        Metadata, Owner, OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
     },
     edge,
 };
@@ -240,6 +241,20 @@ impl Store {
         })
     }
 
+    /// Takes a decision about a client; `None` when there is no such client.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing could be committed; then nothing was.
+    pub async fn on_client<T>(
+        &self,
+        id: &ClientId,
+        metadata: &Metadata,
+        decide: impl FnMut(&Client) -> Decision<T, ClientFact>,
+    ) -> Result<Option<T>, StoreError> {
+        self.on(Subject::client(*id), metadata, decide).await
+    }
+
     /// Takes a decision about an agent; `None` when there is no such agent.
     ///
     /// # Errors
@@ -249,25 +264,9 @@ impl Store {
         &self,
         id: &AgentId,
         metadata: &Metadata,
-        mut decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
+        decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
     ) -> Result<Option<T>, StoreError> {
-        for _ in 0..MAX_RETRIES {
-            let Some(before) = self.agent(id).await? else {
-                return Ok(None);
-            };
-            let Decision { facts, outcome } = decide(&before.state);
-            let facts = facts.into_iter().map(Fact::Agent).collect();
-            let state = Projected::Agent(before.state);
-            match self
-                .add(StreamId::Agent(*id), before.version, state, facts, metadata)
-                .await
-            {
-                Ok(_) => return Ok(Some(outcome)),
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(StoreError::Conflict)
+        self.on(Subject::agent(*id), metadata, decide).await
     }
 
     /// Takes a decision about an owner; `None` when there is no such owner.
@@ -279,19 +278,35 @@ impl Store {
         &self,
         id: &OwnerId,
         metadata: &Metadata,
-        mut decide: impl FnMut(&Owner) -> Decision<T, OwnerFact>,
+        decide: impl FnMut(&Owner) -> Decision<T, OwnerFact>,
     ) -> Result<Option<T>, StoreError> {
+        self.on(Subject::owner(*id), metadata, decide).await
+    }
+
+    async fn on<S: DeserializeOwned, F, T>(
+        &self,
+        subject: Subject<S, F>,
+        metadata: &Metadata,
+        mut decide: impl FnMut(&S) -> Decision<T, F>,
+    ) -> Result<Option<T>, StoreError> {
+        let stream = subject.stream;
+        let stream_text = stream.to_string();
         for _ in 0..MAX_RETRIES {
-            let Some(before) = self.owner(id).await? else {
+            let seen = self.one(subject.text, row_id(&stream_text)).await?;
+            let Some(Versioned { version, state }) = seen else {
                 return Ok(None);
             };
-            let Decision { facts, outcome } = decide(&before.state);
-            let facts = facts.into_iter().map(Fact::Owner).collect();
-            let state = Projected::Owner(before.state);
-            match self
-                .add(StreamId::Owner(*id), before.version, state, facts, metadata)
-                .await
-            {
+            let Decision { facts, outcome } = decide(&state);
+            if facts.is_empty() {
+                return Ok(Some(outcome));
+            }
+            let mut append = Append::by(metadata)?;
+            let facts = facts
+                .into_iter()
+                .map(|fact| (edge::new_event_id(), (subject.fact)(fact)));
+            let before = (subject.projected)(state);
+            append.facts(stream.clone(), version, Some(before), facts)?;
+            match self.writer.append(append).await {
                 Ok(_) => return Ok(Some(outcome)),
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
@@ -299,21 +314,46 @@ impl Store {
         }
         Err(StoreError::Conflict)
     }
+}
 
-    async fn add(
-        &self,
-        stream: StreamId,
-        version: u64,
-        before: Projected,
-        facts: Vec<Fact>,
-        metadata: &Metadata,
-    ) -> Result<Vec<Committed>, StoreError> {
-        if facts.is_empty() {
-            return Ok(Vec::new());
+/// Somebody whom administrators decide about: the stream, where its fold is read, and what wraps its
+/// fold and its facts.
+struct Subject<S, F> {
+    stream: StreamId,
+    text: sql::Text,
+    projected: fn(S) -> Projected,
+    fact: fn(F) -> Fact,
+}
+
+impl Subject<Client, ClientFact> {
+    const fn client(id: ClientId) -> Self {
+        Self {
+            stream: StreamId::Client(id),
+            text: sql::CLIENT,
+            projected: Projected::Client,
+            fact: Fact::Client,
         }
-        let mut append = Append::by(metadata)?;
-        let facts = facts.into_iter().map(|fact| (edge::new_event_id(), fact));
-        append.facts(stream, version, Some(before), facts)?;
-        self.writer.append(append).await
+    }
+}
+
+impl Subject<Agent, AgentFact> {
+    const fn agent(id: AgentId) -> Self {
+        Self {
+            stream: StreamId::Agent(id),
+            text: sql::AGENT,
+            projected: Projected::Agent,
+            fact: Fact::Agent,
+        }
+    }
+}
+
+impl Subject<Owner, OwnerFact> {
+    const fn owner(id: OwnerId) -> Self {
+        Self {
+            stream: StreamId::Owner(id),
+            text: sql::OWNER,
+            projected: Projected::Owner,
+            fact: Fact::Owner,
+        }
     }
 }

@@ -289,6 +289,9 @@ pub(crate) const PENDING_OF_CLIENT: Text = both(
 /// Sign-ins of an agent, in pages by id.
 pub(crate) const REQUESTS_OF_AGENT: Text =
     both("select id from requests where agent_id = $1 and id > $2 order by id limit $3");
+/// Requests of a client, in pages by id.
+pub(crate) const REQUESTS_OF_CLIENT: Text =
+    both("select id from requests where client_id = $1 and id > $2 order by id limit $3");
 /// Sign-ins of an owner's agents, in pages by id.
 pub(crate) const REQUESTS_OF_OWNER: Text =
     both("select id from requests where owner_id = $1 and id > $2 order by id limit $3");

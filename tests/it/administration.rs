@@ -3,6 +3,7 @@
 mod agents;
 mod audit_log;
 mod clients;
+mod ends;
 mod entry;
 mod lists;
 mod reading;

@@ -10,8 +10,9 @@ use std::{
 
 use auth_agent::{
     domain::{
-        AgentId, AgentRegistered, Binding, ClientId, ClientRegistered, CodeChallenge, Decision,
-        GrantType, Metadata, RequestId, Scope, SubjectKind, TokenAlgorithm, auth_request::Created,
+        AdmissionStatus, AgentId, AgentRegistered, Binding, ClientId, ClientRegistered,
+        CodeChallenge, Decision, GrantType, Metadata, RequestId, Scope, SubjectKind,
+        TokenAlgorithm, auth_request::Created,
     },
     edge::{self, Clock},
     store::{
@@ -351,7 +352,7 @@ on_both_databases! {
         let decisions = AtomicUsize::new(0);
         let system = Metadata::system();
         let decided = node.store.on_request(&request, Some(&agent), &system, |seen| {
-            let suspended = seen.standing.agent.as_ref().unwrap().state.suspended;
+            let suspended = seen.standing.agent.as_ref().unwrap().state.admission.status == AdmissionStatus::Suspended;
             if decisions.fetch_add(1, Ordering::Relaxed) == 0 {
                 assert!(!suspended);
                 let suspend = store.on_agent(&agent, &system, |agent| agent.suspend());

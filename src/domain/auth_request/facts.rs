@@ -151,11 +151,15 @@ pub enum RevokedReason {
     RefreshTokenReplayed,
     /// Its agent was suspended.
     AgentSuspended,
+    /// Its agent was revoked.
+    AgentRevoked,
     /// Its agent's owner was suspended.
     OwnerSuspended,
+    /// The website was revoked.
+    ClientRevoked,
 }
 
-/// The end: no code, no token of this sign-in lives from here on.
+/// The end: nobody signs in to it, no code and no token of it lives from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
     /// Why.

@@ -22,7 +22,7 @@ impl AuthRequest {
                 sign_in,
                 grant,
             }) => Self::redeemed(asked, sign_in, grant, event),
-            Some(Self::Revoked { .. }) => None,
+            Some(Self::Denied { .. } | Self::Revoked { .. }) => None,
         }
     }
 
@@ -75,6 +75,11 @@ impl AuthRequest {
                     code,
                 })
             }
+            RequestFact::Revoked(end) => Some(Self::Denied {
+                expired: event.occurred_at >= asked.expires_at,
+                asked,
+                reason: end.reason,
+            }),
             _ => None,
         }
     }

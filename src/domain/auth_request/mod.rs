@@ -3,11 +3,12 @@
 //! ```text
 //! Pending ──AgentAuthenticated+CodeIssued──▶ Authenticated ──CodeRedeemed──▶ Redeemed
 //!    │                                            │                             │
-//!    └── (expires by the clock)                   └────────── Revoked ◀─────────┘
+//!    ├── (expires by the clock)                   └────────── Revoked ◀─────────┘
+//!    └──Revoked──▶ Denied
 //! ```
 //!
 //! Expiry is no fact: it follows from `Created` and the clock. Neither is a suspension of the agent
-//! or its owner: it stands in their own streams, and [`Standing`](super::Standing) tells.
+//! or its owner, or the end of the website: it stands in their own streams, and [`Standing`](super::Standing) tells.
 
 mod facts;
 mod fold;
@@ -29,7 +30,7 @@ pub use facts::{
 };
 pub use redeem::{RedeemCode, RedeemRefusal, redeem_code};
 pub use refresh::{Presented, Refresh, RefreshRefusal, Refreshed, refresh};
-pub use revoke::{NeedsHistory, revoke_access_token, revoke_grant, revoke_refresh_token};
+pub use revoke::{NeedsHistory, deny, revoke_access_token, revoke_grant, revoke_refresh_token};
 pub use sign_in::{
     Authenticate, AuthenticateRefusal, Authenticated, MAX_REJECTIONS, authenticate, reissue_code,
 };
@@ -169,7 +170,16 @@ pub enum AuthRequest {
         /// The tokens.
         grant: Box<Grant>,
     },
-    /// The end.
+    /// The end of a page that still waited.
+    Denied {
+        /// What the website asked for.
+        asked: Asked,
+        /// Whether it had expired before.
+        expired: bool,
+        /// Why.
+        reason: RevokedReason,
+    },
+    /// The end of a sign-in.
     Revoked {
         /// What the website asked for.
         asked: Asked,
@@ -193,6 +203,7 @@ impl AuthRequest {
             Self::Pending { asked }
             | Self::Authenticated { asked, .. }
             | Self::Redeemed { asked, .. }
+            | Self::Denied { asked, .. }
             | Self::Revoked { asked, .. } => asked,
         }
     }
@@ -201,7 +212,7 @@ impl AuthRequest {
     #[must_use]
     pub const fn sign_in(&self) -> Option<&SignIn> {
         match self {
-            Self::Pending { .. } => None,
+            Self::Pending { .. } | Self::Denied { .. } => None,
             Self::Authenticated { sign_in, .. }
             | Self::Redeemed { sign_in, .. }
             | Self::Revoked { sign_in, .. } => Some(sign_in),

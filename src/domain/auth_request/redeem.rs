@@ -36,7 +36,7 @@ pub enum RedeemRefusal {
     WrongVerifier,
     /// It was used before; everything issued from it has been revoked.
     Replayed,
-    /// Its agent or owner has been suspended since.
+    /// Its agent, owner or client has been suspended or revoked since.
     Suspended,
 }
 
@@ -56,7 +56,7 @@ pub fn redeem_code(
     let issued_by = match request {
         AuthRequest::Authenticated { code, .. } => &code.issued_by,
         AuthRequest::Redeemed { grant, .. } => &grant.code_issued_by,
-        AuthRequest::Pending { .. } | AuthRequest::Revoked { .. } => {
+        AuthRequest::Pending { .. } | AuthRequest::Denied { .. } | AuthRequest::Revoked { .. } => {
             return refuse(Refusal::NotLive);
         }
     };
@@ -106,6 +106,8 @@ pub fn redeem_code(
             };
             Decision::with([RequestFact::CodeRedeemed(redeemed)], Ok(()))
         }
-        AuthRequest::Pending { .. } | AuthRequest::Revoked { .. } => refuse(Refusal::NotLive),
+        AuthRequest::Pending { .. } | AuthRequest::Denied { .. } | AuthRequest::Revoked { .. } => {
+            refuse(Refusal::NotLive)
+        }
     }
 }

@@ -76,7 +76,7 @@ pub enum RefreshRefusal {
     Replayed,
     /// It asks for more than was granted (`invalid_scope`).
     ScopeWidened,
-    /// Its agent or owner has been suspended since.
+    /// Its agent, owner or client has been suspended or revoked since.
     Suspended,
 }
 

@@ -1,4 +1,4 @@
-//! Decisions that end things: one access token, or the whole grant (RFC 7009).
+//! Decisions that end things: one access token, the whole grant (RFC 7009), or a page that waits.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,24 @@ pub fn revoke_grant(request: &AuthRequest, reason: RevokedReason) -> Decision<()
         AuthRequest::Authenticated { .. } | AuthRequest::Redeemed { .. } => {
             Decision::with([RequestFact::Revoked(Revoked { reason })], ())
         }
-        AuthRequest::Pending { .. } | AuthRequest::Revoked { .. } => Decision::unchanged(()),
+        AuthRequest::Pending { .. } | AuthRequest::Denied { .. } | AuthRequest::Revoked { .. } => {
+            Decision::unchanged(())
+        }
+    }
+}
+
+/// Ends a page that still waits; one that ran out, or that an agent has signed in to, stays as it is.
+#[must_use]
+pub fn deny(
+    request: &AuthRequest,
+    reason: RevokedReason,
+    now: Timestamp,
+) -> Decision<(), RequestFact> {
+    match request {
+        AuthRequest::Pending { asked } if now < asked.expires_at => {
+            Decision::with([RequestFact::Revoked(Revoked { reason })], ())
+        }
+        _ => Decision::unchanged(()),
     }
 }
 

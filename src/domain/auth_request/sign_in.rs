@@ -44,7 +44,7 @@ pub struct Authenticated {
 /// Why an agent may not sign in, in the order of the contract's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AuthenticateRefusal {
-    /// The agent or its owner is suspended.
+    /// The agent or its owner is suspended, or the agent revoked.
     Suspended,
     /// No such request.
     UnknownRequest,
@@ -75,7 +75,7 @@ pub fn authenticate(
     let (Some(agent), Some(owner)) = (&standing.agent, &standing.owner) else {
         return refuse(Refusal::Suspended);
     };
-    if agent.state.suspended || owner.state.suspended {
+    if !agent.state.admission.is_active() || !owner.state.admission.is_active() {
         return refuse(Refusal::Suspended);
     }
     let (Some(request), Some(client)) = (request, &standing.client) else {
@@ -100,6 +100,9 @@ pub fn authenticate(
     }
     if expired {
         return refuse(Refusal::Expired);
+    }
+    if matches!(request, AuthRequest::Denied { .. }) || client.state.is_revoked() {
+        return refuse(Refusal::Closed);
     }
 
     let required = client

@@ -18,7 +18,7 @@ pub enum Status {
     Completed,
     /// Nobody came in time.
     Expired,
-    /// The sign-in was stopped before the website had it.
+    /// It was stopped before the website had it.
     Denied,
 }
 
@@ -45,6 +45,7 @@ impl AuthRequest {
     pub fn status(&self, standing: &Standing, now: Timestamp) -> Status {
         match self {
             Self::Pending { asked } if now >= asked.expires_at => Status::Expired,
+            Self::Pending { .. } if standing.is_client_revoked() => Status::Denied,
             Self::Pending { .. } => Status::Pending,
             // A code issued in the last moment outlives its page: it still takes the browser home.
             // This comes before any suspension: what has expired is over, whatever becomes of its agent.
@@ -58,8 +59,10 @@ impl AuthRequest {
             }
             Self::Authenticated { .. } => Status::Authenticated,
             Self::Redeemed { .. } | Self::Revoked { redeemed: true, .. } => Status::Completed,
-            Self::Revoked { expired: true, .. } => Status::Expired,
-            Self::Revoked { .. } => Status::Denied,
+            Self::Denied { expired: true, .. } | Self::Revoked { expired: true, .. } => {
+                Status::Expired
+            }
+            Self::Denied { .. } | Self::Revoked { .. } => Status::Denied,
         }
     }
 
@@ -69,7 +72,7 @@ impl AuthRequest {
         match self {
             Self::Pending { asked } => Some(asked.expires_at),
             Self::Authenticated { asked, code, .. } => Some(asked.expires_at.max(code.expires_at)),
-            Self::Redeemed { .. } | Self::Revoked { .. } => None,
+            Self::Redeemed { .. } | Self::Denied { .. } | Self::Revoked { .. } => None,
         }
     }
 

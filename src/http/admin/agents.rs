@@ -1,4 +1,4 @@
-//! Agents: create with their owner, list, show, and the kill switch.
+//! Agents: create with their owner, list, show, the kill switch, and revoke.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Administrator, Paging, clients::shown_name, listed, unknown};
+use super::{Administrator, Paging, clients::shown_name, listed, revoked_for_good, unknown};
 use crate::{
     crypto::SecretKind,
-    domain::{Agent, AgentId, AgentRegistered, Binding, ClientId, OwnerId, Scope},
+    domain::{Admission, Agent, AgentId, AgentRegistered, Binding, ClientId, OwnerId, Scope},
     edge,
     http::{
         ApiError,
@@ -99,7 +99,8 @@ impl AgentBody {
                 )));
             }
             for client in clients {
-                if app.store.client(client).await?.is_none() {
+                let known = app.store.client(client).await?;
+                if known.is_none_or(|known| known.state.is_revoked()) {
                     return Err(invalid(format!(
                         "allowed_clients: there is no client {client}"
                     )));
@@ -208,8 +209,7 @@ pub(super) async fn create(
     }
     let agent = Agent {
         registered: checked.registered,
-        suspended: false,
-        cut_off_at: None,
+        admission: Admission::default(),
     };
     let mut answer = shown(&id, &agent, Some(&checked.name));
     answer["agent_secret"] = json!(secret.expose());
@@ -220,11 +220,7 @@ fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {
     let mut value = serde_json::to_value(&agent.registered).unwrap_or_default();
     value["agent_id"] = json!(id);
     value["agent_name"] = json!(name);
-    value["status"] = json!(if agent.suspended {
-        "suspended"
-    } else {
-        "active"
-    });
+    value["status"] = json!(agent.admission.status);
     value
 }
 
@@ -285,6 +281,23 @@ pub(super) async fn reinstate(
     switch(&app, &administrator, &caller, &id, false).await
 }
 
+/// DELETE /api/admin/agents/{id}: as suspended, and never to be reinstated. A second time changes
+/// nothing.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    app.store
+        .on_agent(&id, &metadata, Agent::revoke)
+        .await?
+        .ok_or_else(|| unknown("agent"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn switch(
     app: &App,
     administrator: &Administrator,
@@ -304,7 +317,8 @@ async fn switch(
     app.store
         .on_agent(&id, &metadata, decide)
         .await?
-        .ok_or_else(|| unknown("agent"))?;
+        .ok_or_else(|| unknown("agent"))?
+        .map_err(|gone| revoked_for_good("agent", gone))?;
     let status = if suspend { "suspended" } else { "active" };
     Ok(Json(json!({ "agent_id": id, "status": status })))
 }

@@ -1,4 +1,4 @@
-//! Clients: create, list, show.
+//! Clients: create, list, show, revoke.
 
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ use super::{Administrator, Paging, listed, unknown};
 use crate::{
     crypto::SecretKind,
     domain::{
-        AuthMethod, Binding, Client, ClientId, ClientRegistered, GrantType, RedirectUri, Scope,
-        SubjectKind, TokenAlgorithm,
+        Admission, AuthMethod, Binding, Client, ClientId, ClientRegistered, GrantType, RedirectUri,
+        Scope, SubjectKind, TokenAlgorithm,
     },
     edge,
     http::{
@@ -143,7 +143,11 @@ pub(super) async fn create(
         None => None,
     };
     let metadata = administrator.acts(&app, &caller).await?;
-    let mut answer = shown(&id, &registered);
+    let client = Client {
+        registered: registered.clone(),
+        admission: Admission::default(),
+    };
+    let mut answer = shown(&id, &client);
     app.store
         .register_client(
             NewClient {
@@ -162,11 +166,13 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
-fn shown(id: &ClientId, registered: &ClientRegistered) -> Value {
+fn shown(id: &ClientId, client: &Client) -> Value {
+    let registered = &client.registered;
     let mut value = serde_json::to_value(registered).unwrap_or_default();
     value["client_id"] = json!(id);
     value["access_token_signed_response_alg"] = json!(registered.access_token_algorithm());
     value["response_types"] = json!(["code"]);
+    value["status"] = json!(client.admission.status);
     value
 }
 
@@ -180,7 +186,7 @@ pub(super) async fn list(
     let items = page
         .items
         .iter()
-        .map(|item| shown(&item.id, &item.state.registered))
+        .map(|item| shown(&item.id, &item.state))
         .collect();
     Ok(Json(listed(items, page.next)))
 }
@@ -196,6 +202,22 @@ pub(super) async fn show(
         .client(&id)
         .await?
         .ok_or_else(|| unknown("client"))?;
-    let Client { registered } = client.state;
-    Ok(Json(shown(&id, &registered)))
+    Ok(Json(shown(&id, &client.state)))
+}
+
+/// DELETE /api/admin/clients/{id}: from the answer on nobody signs in there, pages that wait are
+/// denied, and what was signed in is dead at every endpoint. A second time changes nothing.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    app.store
+        .on_client(&id, &metadata, Client::revoke)
+        .await?
+        .ok_or_else(|| unknown("client"))?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -26,7 +26,7 @@ use super::{
     tokens::bearer,
 };
 use crate::{
-    domain::{Actor, Metadata},
+    domain::{Actor, Metadata, RevokedForGood},
     oauth::{ErrorCode, Parameters},
 };
 
@@ -41,9 +41,9 @@ pub(crate) fn service(
 + 'static {
     let paths = Router::new()
         .route("/clients", get(clients::list).post(clients::create))
-        .route("/clients/{id}", get(clients::show))
+        .route("/clients/{id}", get(clients::show).delete(clients::revoke))
         .route("/agents", get(agents::list).post(agents::create))
-        .route("/agents/{id}", get(agents::show))
+        .route("/agents/{id}", get(agents::show).delete(agents::revoke))
         .route("/agents/{id}/suspend", post(agents::suspend))
         .route("/agents/{id}/reinstate", post(agents::reinstate))
         .route("/owners", get(owners::list))
@@ -169,6 +169,12 @@ impl Paging {
 pub(crate) fn listed(items: Vec<serde_json::Value>, next: Option<u64>) -> serde_json::Value {
     // An opaque cursor travels as text.
     serde_json::json!({ "items": items, "next": next.map(|next| next.to_string()) })
+}
+
+fn revoked_for_good(what: &str, RevokedForGood: RevokedForGood) -> ApiError {
+    ApiError::invalid_request(format!(
+        "this {what} was revoked, which cannot be undone: register a new one"
+    ))
 }
 
 fn unknown(what: &str) -> ApiError {

@@ -24,7 +24,7 @@ fn shown(id: &OwnerId, owner: &Owner, name: Option<&str>, email: Option<&str>) -
         "user_name": name,
         "user_email": email,
         "email_verified": false,
-        "status": if owner.suspended { "suspended" } else { "active" },
+        "status": owner.admission.status,
     })
 }
 

@@ -87,7 +87,9 @@ pub(super) fn methods(known: &Known) -> Vec<Call> {
         for method in [
             "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
         ] {
-            let stops_an_agent = method == "POST" && target.contains("/suspend");
+            // Whoever is known is needed to the end.
+            let stops_an_agent = method == "POST" && target.contains("/suspend")
+                || method == "DELETE" && target.starts_with("/api/admin/");
             if !stops_an_agent {
                 calls.push(let_in(known, &target, Call::new(method, &target)));
             }

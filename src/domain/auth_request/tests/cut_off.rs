@@ -4,15 +4,19 @@
 use super::{
     commands::{Redeeming, authenticate, by, code, redeem, refresh, token},
     facts::{
-        authenticated, code_until, created, owner_reinstated, owner_suspended, redeemed, refreshed,
-        reinstated, revoked, suspended,
+        agent_revoked, authenticated, client_revoked, code_until, created, owner_reinstated,
+        owner_suspended, redeemed, refreshed, reinstated, revoked, suspended,
     },
-    harness::{AGENT, OTHER_OWNER, OWNER, SIBLING, STRANGER, Story, WRONG, event, given},
+    harness::{
+        AGENT, CLIENT, DAY, OTHER_CLIENT, OTHER_OWNER, OWNER, SIBLING, STRANGER, Seen, Story,
+        WRONG, event, given,
+    },
 };
 use crate::domain::{
     AgentId, Binding, CutOff, OwnerId, RequestFact,
     auth_request::{
-        Authenticated, CodeReplayed, RedeemRefusal, RefreshRefusal, Refreshed, RevokedReason,
+        AuthenticateRefusal, Authenticated, CodeReplayed, RedeemRefusal, RefreshRefusal, Refreshed,
+        RevokedReason, Status, deny,
     },
 };
 
@@ -101,8 +105,68 @@ fn what_is_signed_in_after_reinstating_lives() {
 }
 
 #[test]
+fn the_end_of_agent_or_client_ends_the_grant_and_says_which_it_was() {
+    for (story, which) in [
+        (
+            granted().agent(AGENT, agent_revoked()),
+            CutOff::AgentRevoked,
+        ),
+        (
+            suspend(granted(), AGENT).agent(AGENT, agent_revoked()),
+            CutOff::AgentRevoked,
+        ),
+        (
+            granted().client(CLIENT, client_revoked()),
+            CutOff::ClientRevoked,
+        ),
+    ] {
+        assert_eq!(cut_off(&story), Some(which));
+        assert!(!lives(&story));
+        story
+            .when(refresh(token(event(4))))
+            .then_only(Err(RefreshRefusal::Suspended));
+    }
+    given([created(), authenticated(), code_until(60)])
+        .client(CLIENT, client_revoked())
+        .when(redeem(code(event(3))))
+        .then_only(Err(RedeemRefusal::Suspended));
+}
+
+#[test]
+fn a_page_that_waits_for_a_revoked_client_is_denied_at_once_and_once_recorded() {
+    let status = |story: &Story| {
+        let seen = story.seen();
+        seen.request().status(&seen.standing, seen.now)
+    };
+    let denied = |seen: &Seen| deny(seen.request(), RevokedReason::ClientRevoked, seen.now);
+    let story = given([created()]).client(CLIENT, client_revoked());
+    assert_eq!(status(&story), Status::Denied);
+    let story = story
+        .when_by(AGENT, authenticate(by(AGENT)))
+        .then_only(Err(AuthenticateRefusal::Closed))
+        .when(denied)
+        .then([revoked(RevokedReason::ClientRevoked)], ());
+    assert_eq!(status(&story), Status::Denied);
+    assert_eq!(status(&story.clone().at(DAY)), Status::Denied);
+    story
+        .when_by(AGENT, authenticate(by(AGENT)))
+        .then_only(Err(AuthenticateRefusal::Closed))
+        .when(denied)
+        .then_only(());
+    // What ran out before has ended already.
+    let late = given([created()]).at(DAY).client(CLIENT, client_revoked());
+    assert_eq!(status(&late), Status::Expired);
+    late.when(denied).then_only(());
+    // An agent that has signed in is no page that waits.
+    given([created(), authenticated(), code_until(60)])
+        .when(denied)
+        .then_only(());
+}
+
+#[test]
 fn what_befalls_others_is_no_matter() {
-    let story = suspend_owner(suspend(suspend(granted(), SIBLING), STRANGER), OTHER_OWNER);
+    let story = suspend_owner(suspend(suspend(granted(), SIBLING), STRANGER), OTHER_OWNER)
+        .client(OTHER_CLIENT, client_revoked());
     assert_eq!(cut_off(&story), None);
     assert!(lives(&story));
 }

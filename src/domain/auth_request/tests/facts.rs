@@ -2,9 +2,9 @@
 
 use super::harness::{AGENT, CLIENT, MINUTE, OWNER, REDIRECT_URI, RIGHT, at};
 use crate::domain::{
-    AgentFact, AgentId, AgentRegistered, AgentReinstated, AgentSuspended, Binding,
-    ClientRegistered, CodeChallenge, GrantType, OwnerFact, OwnerId, OwnerReinstated,
-    OwnerSuspended, RequestFact, Scope, SubjectKind, TokenAlgorithm,
+    AgentFact, AgentId, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended, Binding,
+    ClientFact, ClientRegistered, ClientRevoked, CodeChallenge, GrantType, OwnerFact, OwnerId,
+    OwnerReinstated, OwnerSuspended, RequestFact, Scope, SubjectKind, TokenAlgorithm,
     auth_request::{
         AgentAuthenticated, AuthenticationMethod, CodeIssued, CodeRedeemed, Created, Revoked,
         RevokedReason, TokenRefreshed,
@@ -97,6 +97,14 @@ pub(super) fn suspended() -> AgentFact {
 
 pub(super) fn reinstated() -> AgentFact {
     AgentFact::Reinstated(AgentReinstated {})
+}
+
+pub(super) fn agent_revoked() -> AgentFact {
+    AgentFact::Revoked(AgentRevoked {})
+}
+
+pub(super) fn client_revoked() -> ClientFact {
+    ClientFact::Revoked(ClientRevoked {})
 }
 
 pub(super) fn owner_suspended() -> OwnerFact {

@@ -279,6 +279,11 @@ impl Story {
         self
     }
 
+    pub(super) fn client(mut self, id: ClientId, fact: ClientFact) -> Self {
+        self.0.client(id, fact);
+        self
+    }
+
     /// Decides, about the agent that signed in.
     pub(super) fn when<T>(
         self,

@@ -12,12 +12,14 @@ use crate::domain::{
     },
 };
 
-const EVERY_REASON: [RevokedReason; 5] = [
+const EVERY_REASON: [RevokedReason; 7] = [
     RevokedReason::RevokedByClient,
     RevokedReason::CodeReplayed,
     RevokedReason::RefreshTokenReplayed,
     RevokedReason::AgentSuspended,
     RevokedReason::OwnerSuspended,
+    RevokedReason::AgentRevoked,
+    RevokedReason::ClientRevoked,
 ];
 
 fn signed_in() -> Story {

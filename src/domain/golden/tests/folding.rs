@@ -113,16 +113,6 @@ fn the_samples_of_agent_owner_and_client_fold() {
         },
         Owner::apply,
     );
-    // Suspended and reinstated: both may act again, and what was before stays cut off.
-    assert!(!agent.suspended && !owner.suspended);
-    assert_eq!(
-        agent.cut_off_at,
-        Some(samples("agent")["Suspended"].1.position)
-    );
-    assert_eq!(
-        owner.cut_off_at,
-        Some(samples("owner")["Suspended"].1.position)
-    );
     let client = fold(
         "client",
         ClientFact::TYPES,
@@ -134,6 +124,18 @@ fn the_samples_of_agent_owner_and_client_fold() {
             }
         },
         Client::apply,
+    );
+    // Suspended and reinstated: it may act again, and what was before stays cut off.
+    assert!(owner.admission.is_active());
+    assert_eq!(
+        owner.admission.cut_off_at,
+        Some(samples("owner")["Suspended"].1.position)
+    );
+    // And this is how an agent and a client end.
+    assert!(agent.admission.is_revoked() && client.is_revoked());
+    assert_eq!(
+        agent.admission.cut_off_at,
+        Some(samples("agent")["Revoked"].1.position)
     );
     assert!(client.allows_redirect_to("https://profilio.example/callback"));
 }
