@@ -82,11 +82,13 @@ create table server (
     value text not null
 );
 
+-- Secrets of agents and clients, hashed: the newest, and for the length of its grace the one before.
 create table credentials (
     id text not null primary key,
     holder text not null,
     secret_hash text not null,
-    created_at bigint not null
+    created_at bigint not null,
+    expires_at bigint
 );
 create index credentials_by_holder on credentials (holder);
 

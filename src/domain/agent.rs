@@ -1,10 +1,11 @@
 //! The agent's stream: registration, the kill switch and back, and the end.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Admission, AdmissionStatus, Binding, ClientId, Decision, OwnerId, Recorded, RevokedForGood,
-    Scope, event::facts,
+    Scope, SecretRotated, event::facts,
 };
 
 /// An administrator registered the agent. Its name and secret live in the vault.
@@ -46,6 +47,7 @@ facts! {
         Registered(AgentRegistered),
         Suspended(AgentSuspended),
         Reinstated(AgentReinstated),
+        SecretRotated(SecretRotated),
         Revoked(AgentRevoked),
     }
 }
@@ -80,6 +82,7 @@ impl Agent {
             AgentFact::Registered(_) => return None,
             AgentFact::Suspended(_) => Admission::suspended_at(event.position),
             AgentFact::Reinstated(_) => agent.admission.reinstated(),
+            AgentFact::SecretRotated(_) => agent.admission,
             AgentFact::Revoked(_) => Admission::revoked_at(event.position),
         };
         Some(Self { admission, ..agent })
@@ -109,6 +112,21 @@ impl Agent {
         }
     }
 
+    /// Gives it a new secret, the former one valid until then, if at all.
+    #[must_use]
+    pub fn rotate_secret(
+        &self,
+        previous_expires_at: Option<Timestamp>,
+    ) -> Decision<Result<(), RevokedForGood>, AgentFact> {
+        if self.admission.is_revoked() {
+            return Decision::unchanged(Err(RevokedForGood));
+        }
+        let rotated = SecretRotated {
+            previous_expires_at,
+        };
+        Decision::with([AgentFact::SecretRotated(rotated)], Ok(()))
+    }
+
     /// Ends it for good; a revoked agent stays as it is.
     #[must_use]
     pub fn revoke(&self) -> Decision<(), AgentFact> {
@@ -122,7 +140,6 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;
@@ -195,7 +212,11 @@ mod tests {
             let revoked = then(Some(agent), 11, revoke.facts[0].clone()).unwrap();
             assert_eq!(revoked.admission, Admission::revoked_at(11));
             assert_eq!(revoked.revoke(), Decision::unchanged(()));
-            for refused in [revoked.suspend(), revoked.reinstate()] {
+            for refused in [
+                revoked.suspend(),
+                revoked.reinstate(),
+                revoked.rotate_secret(None),
+            ] {
                 assert_eq!(refused, Decision::unchanged(Err(RevokedForGood)));
             }
             for fact in [

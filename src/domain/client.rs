@@ -2,9 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, Binding, Decision, Recorded, RedirectUri, Scope, event::facts};
+use super::{
+    Admission, Binding, Decision, Recorded, RedirectUri, RevokedForGood, Scope, SecretRotated,
+    event::facts,
+};
 
 /// How a client authenticates at the token endpoint (RFC 7591 §2 `token_endpoint_auth_method`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,8 +148,20 @@ facts! {
     /// What can happen to a client.
     ClientFact {
         Registered(ClientRegistered),
+        SecretRotated(SecretRotated),
         Revoked(ClientRevoked),
     }
+}
+
+/// Why a client is given no new secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RotationRefusal {
+    /// It is of no more use to it.
+    #[error(transparent)]
+    Revoked(#[from] RevokedForGood),
+    /// It has none.
+    #[error("is a public client and has no secret")]
+    Public,
 }
 
 /// The fold of a client's stream.
@@ -167,6 +183,7 @@ impl Client {
                 registered: registered.clone(),
                 admission: Admission::default(),
             }),
+            (Some(client), ClientFact::SecretRotated(_)) if !client.is_revoked() => Some(client),
             (Some(client), ClientFact::Revoked(_)) if !client.is_revoked() => Some(Self {
                 admission: Admission::revoked_at(event.position),
                 ..client
@@ -179,6 +196,24 @@ impl Client {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         self.admission.is_revoked()
+    }
+
+    /// Gives it a new secret, the former one valid until then, if at all.
+    #[must_use]
+    pub fn rotate_secret(
+        &self,
+        previous_expires_at: Option<Timestamp>,
+    ) -> Decision<Result<(), RotationRefusal>, ClientFact> {
+        if self.is_revoked() {
+            return Decision::unchanged(Err(RevokedForGood.into()));
+        }
+        if self.is_public() {
+            return Decision::unchanged(Err(RotationRefusal::Public));
+        }
+        let rotated = SecretRotated {
+            previous_expires_at,
+        };
+        Decision::with([ClientFact::SecretRotated(rotated)], Ok(()))
     }
 
     /// Ends it for good; a revoked client stays as it is.
@@ -215,8 +250,6 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::domain::EventId;
 
@@ -267,8 +300,29 @@ mod tests {
         let revoked = Client::apply(Some(client), &end).unwrap();
         assert!(revoked.is_revoked() && revoked.admission.cuts_off(8));
         assert_eq!(revoked.revoke(), Decision::unchanged(()));
+        assert_eq!(
+            revoked.rotate_secret(None).outcome,
+            Err(RotationRefusal::Revoked(RevokedForGood))
+        );
         assert_eq!(Client::apply(Some(revoked), &end), None);
         assert_eq!(Client::apply(None, &end), None);
+    }
+
+    #[test]
+    fn only_a_client_with_a_secret_is_given_a_new_one() {
+        let public = client(Some(AuthMethod::None), "");
+        assert_eq!(
+            public.rotate_secret(None),
+            Decision::unchanged(Err(RotationRefusal::Public))
+        );
+        let until = Some(Timestamp::UNIX_EPOCH);
+        let rotated = SecretRotated {
+            previous_expires_at: until,
+        };
+        assert_eq!(
+            client(None, "").rotate_secret(until),
+            Decision::with([ClientFact::SecretRotated(rotated)], Ok(()))
+        );
     }
 
     #[test]

@@ -55,6 +55,15 @@ macro_rules! facts {
 }
 pub(crate) use facts;
 
+/// An administrator was shown a new secret for an agent or client, once. At most two are valid: one
+/// that was in its grace already ends with this event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRotated {
+    /// Until when the former secret is valid beside the new one; absent: it ended with this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_expires_at: Option<Timestamp>,
+}
+
 /// A signing key was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKeyGenerated {

@@ -25,13 +25,13 @@ pub use admission::{Admission, AdmissionStatus, RevokedForGood};
 pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended};
 pub use auth_request::{AuthRequest, RequestFact};
 pub use client::{
-    AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, SubjectKind,
-    TokenAlgorithm, UnknownAlgorithm,
+    AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, RotationRefusal,
+    SubjectKind, TokenAlgorithm, UnknownAlgorithm,
 };
 pub use event::{
     Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,
-    FactError, KeyActivated, KeyGenerated, Metadata, Recorded, SigningKeyFact, SigningKeyGenerated,
-    Upcaster, decode, is_event_type, newest_schema,
+    FactError, KeyActivated, KeyGenerated, Metadata, Recorded, SecretRotated, SigningKeyFact,
+    SigningKeyGenerated, Upcaster, decode, is_event_type, newest_schema,
 };
 pub use id::*;
 pub use limit::{FullAt, InvalidLimit, Limit};

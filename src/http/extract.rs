@@ -81,13 +81,30 @@ pub(crate) async fn json_within<T: DeserializeOwned>(
     let media_type = media_type(request.headers());
     // The size comes before the type: a body that is not read to its end says nothing.
     let body = body_within(request, limit).await?;
-    if media_type.as_deref() != Some("application/json") {
+    json_of(media_type.as_deref(), &body)
+}
+
+/// The same, where no body at all means that nothing is said.
+pub(crate) async fn json_or_nothing<T: DeserializeOwned + Default>(
+    request: Request,
+    limit: usize,
+) -> Result<T, ApiError> {
+    let media_type = media_type(request.headers());
+    let body = body_within(request, limit).await?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    json_of(media_type.as_deref(), &body)
+}
+
+fn json_of<T: DeserializeOwned>(media_type: Option<&str>, body: &[u8]) -> Result<T, ApiError> {
+    if media_type != Some("application/json") {
         return Err(ApiError::new(
             ErrorCode::UnsupportedMediaType,
             "send the body as application/json",
         ));
     }
-    if contains_nul(&body) {
+    if contains_nul(body) {
         return Err(ApiError::invalid_request(
             "a value contains the character U+0000",
         ));
@@ -97,7 +114,7 @@ pub(crate) async fn json_within<T: DeserializeOwned>(
     if matches!(body.trim_ascii_start().first(), Some(b'[')) {
         return Err(ApiError::invalid_request("the body must be an object"));
     }
-    let mut json = serde_json::Deserializer::from_slice(&body);
+    let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         if error.inner().is_data() {
             ApiError::invalid_request(misfit(&error.path().to_string(), error.inner()))

@@ -42,7 +42,8 @@ pub(crate) enum VaultTable {
 /// Removal from the vault, in the same transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sweep {
-    /// What is kept for requests that ended before that moment: details and claims.
+    /// What is kept for requests that ended before that moment, details and claims; and secrets that
+    /// ended before it.
     Requests(Timestamp),
     /// Daily address keys made before that moment.
     AddressKeys(Timestamp),
@@ -87,6 +88,8 @@ pub(crate) struct Append {
     pub(crate) metadata: Option<Arc<RawValue>>,
     pub(crate) claims: Vec<Claim>,
     pub(crate) vault: Vec<(VaultTable, Value)>,
+    /// Holders whose credentials make way for a new one, as `{holder, until}`.
+    pub(crate) retire: Vec<Value>,
     /// Requests whose details end with this.
     pub(crate) forget: Vec<String>,
     pub(crate) sweeps: Vec<Sweep>,

@@ -177,6 +177,7 @@ struct Changes<'a> {
     rows: Rows,
     claims: Vec<Value>,
     vault: HashMap<VaultTable, Vec<&'a Value>>,
+    retire: Vec<&'a Value>,
     forget: Vec<&'a str>,
 }
 
@@ -257,6 +258,7 @@ impl<'a> Changes<'a> {
         for (table, row) in rows {
             self.rows.push(table, row);
         }
+        self.retire.extend(&append.retire);
         for (table, row) in &append.vault {
             self.vault.entry(*table).or_default().push(row);
         }
@@ -282,6 +284,13 @@ impl<'a> Changes<'a> {
         }
         for (text, rows) in self.rows.statements() {
             connection.run(text, Some(&rows)).await?;
+        }
+        if !self.retire.is_empty() {
+            // Before the new ones are there.
+            let holders = serde_json::to_string(&self.retire)?;
+            for text in [sql::END_CREDENTIALS, sql::EXPIRE_CREDENTIALS] {
+                connection.run(text, Some(&holders)).await?;
+            }
         }
         for (table, rows) in self.vault {
             connection
@@ -347,7 +356,14 @@ async fn move_on(connection: &mut Writable, advance: Advance) -> Result<(), Stor
 
 async fn run_sweep(connection: &mut Writable, sweep: Sweep) -> Result<(), StoreError> {
     let (texts, before): (&[sql::Text], _) = match sweep {
-        Sweep::Requests(before) => (&[sql::SWEEP_DETAILS, sql::SWEEP_CLAIMS], before),
+        Sweep::Requests(before) => (
+            &[
+                sql::SWEEP_DETAILS,
+                sql::SWEEP_CLAIMS,
+                sql::SWEEP_CREDENTIALS,
+            ],
+            before,
+        ),
         Sweep::AddressKeys(before) => (&[sql::SWEEP_ADDRESS_KEYS], before),
     };
     for text in texts {

@@ -38,7 +38,9 @@ pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use lists::{Listed, Page, Statistics};
-pub use register::{AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest};
+pub use register::{
+    AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
+};
 pub use situation::{RequestDetails, Situation};
 pub use vault::{Credential, KeyMaterial, NewDetails, NewKeys, Person};
 pub use writer::CommitListener;

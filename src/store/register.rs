@@ -7,12 +7,13 @@ use super::{
     Append, NewDetails, Store, StoreError,
     append::{Claim, VaultTable},
     projection::Projected,
+    situation::{Beside, Subject},
 };
 use crate::{
     domain::{
-        AgentFact, AgentId, AgentRegistered, AuthRequest, ClientFact, ClientId, ClientRegistered,
-        EventId, Fact, Metadata, OwnerFact, OwnerId, OwnerRegistered, RequestFact, RequestId,
-        StreamId, auth_request::Created,
+        Agent, AgentFact, AgentId, AgentRegistered, AuthRequest, Client, ClientFact, ClientId,
+        ClientRegistered, EventId, Fact, Metadata, OwnerFact, OwnerId, OwnerRegistered,
+        RequestFact, RequestId, RevokedForGood, RotationRefusal, StreamId, auth_request::Created,
     },
     edge,
 };
@@ -25,6 +26,24 @@ pub struct NewCredential {
     pub secret_hash: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A new secret in the place of the former one.
+pub struct Rotation {
+    /// The new secret's hash.
+    pub credential: NewCredential,
+    /// Until when the former secret stays valid; `None`: it ends with the rotation.
+    pub previous_expires_at: Option<Timestamp>,
+}
+
+impl Rotation {
+    fn beside(&self, holder: &str) -> Beside {
+        let until = self.previous_expires_at.map(Timestamp::as_microsecond);
+        Beside {
+            vault: vec![(VaultTable::Credentials, self.credential.row(holder))],
+            retire: vec![json!({ "holder": holder, "until": until })],
+        }
+    }
 }
 
 impl NewCredential {
@@ -155,6 +174,40 @@ impl Store {
             [(edge::new_event_id(), fact)],
         )?;
         self.writer.append(append).await.map(drop)
+    }
+
+    /// Gives a client a new secret; `None` when there is no such client.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing was committed.
+    pub async fn rotate_client_secret(
+        &self,
+        id: &ClientId,
+        rotation: &Rotation,
+        metadata: &Metadata,
+    ) -> Result<Option<Result<(), RotationRefusal>>, StoreError> {
+        let beside = rotation.beside(&id.to_string());
+        let decide = |client: &Client| client.rotate_secret(rotation.previous_expires_at);
+        self.on(Subject::client(*id), &beside, metadata, decide)
+            .await
+    }
+
+    /// Gives an agent a new secret; `None` when there is no such agent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing was committed.
+    pub async fn rotate_agent_secret(
+        &self,
+        id: &AgentId,
+        rotation: &Rotation,
+        metadata: &Metadata,
+    ) -> Result<Option<Result<(), RevokedForGood>>, StoreError> {
+        let beside = rotation.beside(&id.to_string());
+        let decide = |agent: &Agent| agent.rotate_secret(rotation.previous_expires_at);
+        self.on(Subject::agent(*id), &beside, metadata, decide)
+            .await
     }
 
     /// Registers an agent, and its owner with it when the owner is new.

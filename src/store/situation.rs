@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sqlx::Row;
 
 use super::{
-    Append, MAX_RETRIES, Person, Store, StoreError, as_u64, on,
+    Append, MAX_RETRIES, Person, Store, StoreError,
+    append::VaultTable,
+    as_u64, on,
     projection::{Projected, row_id},
     sql, timestamp,
 };
@@ -252,7 +255,8 @@ impl Store {
         metadata: &Metadata,
         decide: impl FnMut(&Client) -> Decision<T, ClientFact>,
     ) -> Result<Option<T>, StoreError> {
-        self.on(Subject::client(*id), metadata, decide).await
+        self.on(Subject::client(*id), &Beside::default(), metadata, decide)
+            .await
     }
 
     /// Takes a decision about an agent; `None` when there is no such agent.
@@ -266,7 +270,8 @@ impl Store {
         metadata: &Metadata,
         decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
     ) -> Result<Option<T>, StoreError> {
-        self.on(Subject::agent(*id), metadata, decide).await
+        self.on(Subject::agent(*id), &Beside::default(), metadata, decide)
+            .await
     }
 
     /// Takes a decision about an owner; `None` when there is no such owner.
@@ -280,12 +285,15 @@ impl Store {
         metadata: &Metadata,
         decide: impl FnMut(&Owner) -> Decision<T, OwnerFact>,
     ) -> Result<Option<T>, StoreError> {
-        self.on(Subject::owner(*id), metadata, decide).await
+        self.on(Subject::owner(*id), &Beside::default(), metadata, decide)
+            .await
     }
 
-    async fn on<S: DeserializeOwned, F, T>(
+    /// Takes a decision about somebody, and writes `beside` with its facts, if it has any.
+    pub(super) async fn on<S: DeserializeOwned, F, T>(
         &self,
         subject: Subject<S, F>,
+        beside: &Beside,
         metadata: &Metadata,
         mut decide: impl FnMut(&S) -> Decision<T, F>,
     ) -> Result<Option<T>, StoreError> {
@@ -304,6 +312,8 @@ impl Store {
             let facts = facts
                 .into_iter()
                 .map(|fact| (edge::new_event_id(), (subject.fact)(fact)));
+            append.vault.clone_from(&beside.vault);
+            append.retire.clone_from(&beside.retire);
             let before = (subject.projected)(state);
             append.facts(stream.clone(), version, Some(before), facts)?;
             match self.writer.append(append).await {
@@ -316,9 +326,16 @@ impl Store {
     }
 }
 
+/// What the vault is to hold once a decision's facts are in the log.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) vault: Vec<(VaultTable, Value)>,
+    pub(super) retire: Vec<Value>,
+}
+
 /// Somebody whom administrators decide about: the stream, where its fold is read, and what wraps its
 /// fold and its facts.
-struct Subject<S, F> {
+pub(super) struct Subject<S, F> {
     stream: StreamId,
     text: sql::Text,
     projected: fn(S) -> Projected,
@@ -326,7 +343,7 @@ struct Subject<S, F> {
 }
 
 impl Subject<Client, ClientFact> {
-    const fn client(id: ClientId) -> Self {
+    pub(super) const fn client(id: ClientId) -> Self {
         Self {
             stream: StreamId::Client(id),
             text: sql::CLIENT,
@@ -337,7 +354,7 @@ impl Subject<Client, ClientFact> {
 }
 
 impl Subject<Agent, AgentFact> {
-    const fn agent(id: AgentId) -> Self {
+    pub(super) const fn agent(id: AgentId) -> Self {
         Self {
             stream: StreamId::Agent(id),
             text: sql::AGENT,

@@ -315,9 +315,28 @@ pub(crate) const INSERT_CREDENTIALS: Text = rows!(
      from",
     ""
 );
-pub(crate) const CREDENTIALS: Text = both(
-    "select id, secret_hash from credentials where holder = $1 order by created_at desc limit 2",
+/// Those that live, by the clock that judges lifetimes.
+pub(crate) const CREDENTIALS: Text = Text {
+    sqlite: "select id, secret_hash from credentials
+        where holder = $1 and (expires_at is null or expires_at > cast(unixepoch('subsec') * 1000000 as integer))
+        order by created_at desc limit 2",
+    postgres: "select id, secret_hash from credentials
+        where holder = $1
+          and (expires_at is null or expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint)
+        order by created_at desc limit 2",
+};
+/// Of holders that are given a new secret: a former one that is to end at once, or that was in its
+/// grace already. [`EXPIRE_CREDENTIALS`] follows it.
+pub(crate) const END_CREDENTIALS: Text = rows!(
+    "delete from credentials where exists (select 1 from",
+    "where r.value->>'holder' = credentials.holder
+       and (credentials.expires_at is not null or r.value->>'until' is null))"
 );
+pub(crate) const EXPIRE_CREDENTIALS: Text = rows!(
+    "update credentials set expires_at = cast(r.value->>'until' as bigint) from",
+    "where r.value->>'holder' = credentials.holder"
+);
+pub(crate) const SWEEP_CREDENTIALS: Text = both("delete from credentials where expires_at < $1");
 pub(crate) const INSERT_PEOPLE: Text = rows!(
     "insert into people (owner_id, email_key, email, name)
      select r.value->>'owner_id', r.value->>'email_key', r.value->>'email', r.value->>'name' from",

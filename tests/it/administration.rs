@@ -7,4 +7,5 @@ mod ends;
 mod entry;
 mod lists;
 mod reading;
+mod rotation;
 mod tail;

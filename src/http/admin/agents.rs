@@ -1,4 +1,4 @@
-//! Agents: create with their owner, list, show, the kill switch, and revoke.
+//! Agents: create with their owner, list, show, a new secret, the kill switch, revoke.
 
 use std::sync::Arc;
 
@@ -11,7 +11,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Administrator, Paging, clients::shown_name, listed, revoked_for_good, unknown};
+use super::{
+    Administrator, Paging, clients::shown_name, listed, revoked_for_good, rotation::Rotating,
+    unknown,
+};
 use crate::{
     crypto::SecretKind,
     domain::{Admission, Agent, AgentId, AgentRegistered, Binding, ClientId, OwnerId, Scope},
@@ -279,6 +282,36 @@ pub(super) async fn reinstate(
     PathId(id): PathId,
 ) -> Result<Json<Value>, ApiError> {
     switch(&app, &administrator, &caller, &id, false).await
+}
+
+/// POST /api/admin/agents/{id}/rotate-secret: 200 with the new secret, shown this once.
+pub(super) async fn rotate_secret(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let agent = app
+        .store
+        .agent(&id)
+        .await?
+        .ok_or_else(|| unknown("agent"))?;
+    let refused = |gone| revoked_for_good("agent", gone);
+    // Nothing is hashed for an agent that has no use for it.
+    agent.state.rotate_secret(None).outcome.map_err(refused)?;
+    let rotating = Rotating::of(&app, SecretKind::Agent, &id.to_string(), request).await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    app.store
+        .rotate_agent_secret(&id, &rotating.rotation, &metadata)
+        .await?
+        .ok_or_else(|| unknown("agent"))?
+        .map_err(refused)?;
+    Ok(Json(rotating.told(json!({
+        "agent_id": id,
+        "agent_secret": rotating.secret.expose(),
+    }))))
 }
 
 /// DELETE /api/admin/agents/{id}: as suspended, and never to be reinstated. A second time changes

@@ -1,4 +1,4 @@
-//! Clients: create, list, show, revoke.
+//! Clients: create, list, show, a new secret, revoke.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Administrator, Paging, listed, unknown};
+use super::{Administrator, Paging, listed, revoked_for_good, rotation::Rotating, unknown};
 use crate::{
     crypto::SecretKind,
     domain::{
         Admission, AuthMethod, Binding, Client, ClientId, ClientRegistered, GrantType, RedirectUri,
-        Scope, SubjectKind, TokenAlgorithm,
+        RotationRefusal, Scope, SubjectKind, TokenAlgorithm,
     },
     edge,
     http::{
@@ -203,6 +203,42 @@ pub(super) async fn show(
         .await?
         .ok_or_else(|| unknown("client"))?;
     Ok(Json(shown(&id, &client.state)))
+}
+
+/// POST /api/admin/clients/{id}/rotate-secret: 200 with the new secret, shown this once.
+pub(super) async fn rotate_secret(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
+    let client = app
+        .store
+        .client(&id)
+        .await?
+        .ok_or_else(|| unknown("client"))?;
+    let refused = |refusal| match refusal {
+        RotationRefusal::Revoked(gone) => revoked_for_good("client", gone),
+        RotationRefusal::Public => {
+            ApiError::invalid_request("this is a public client, which has no secret")
+        }
+    };
+    // Nothing is hashed for a client that has no use for it.
+    client.state.rotate_secret(None).outcome.map_err(refused)?;
+    let rotating = Rotating::of(&app, SecretKind::Client, &id.to_string(), request).await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    app.store
+        .rotate_client_secret(&id, &rotating.rotation, &metadata)
+        .await?
+        .ok_or_else(|| unknown("client"))?
+        .map_err(refused)?;
+    Ok(Json(rotating.told(json!({
+        "client_id": id,
+        "client_secret": rotating.secret.expose(),
+        "client_secret_expires_at": 0,
+    }))))
 }
 
 /// DELETE /api/admin/clients/{id}: from the answer on nobody signs in there, pages that wait are

@@ -4,6 +4,7 @@ mod agents;
 mod audit;
 mod clients;
 mod owners;
+mod rotation;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -42,10 +43,12 @@ pub(crate) fn service(
     let paths = Router::new()
         .route("/clients", get(clients::list).post(clients::create))
         .route("/clients/{id}", get(clients::show).delete(clients::revoke))
+        .route("/clients/{id}/rotate-secret", post(clients::rotate_secret))
         .route("/agents", get(agents::list).post(agents::create))
         .route("/agents/{id}", get(agents::show).delete(agents::revoke))
         .route("/agents/{id}/suspend", post(agents::suspend))
         .route("/agents/{id}/reinstate", post(agents::reinstate))
+        .route("/agents/{id}/rotate-secret", post(agents::rotate_secret))
         .route("/owners", get(owners::list))
         .route("/owners/{id}", get(owners::show))
         .route("/owners/{id}/suspend", post(owners::suspend))
