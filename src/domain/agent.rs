@@ -47,6 +47,7 @@ facts! {
         Registered(AgentRegistered),
         Suspended(AgentSuspended),
         Reinstated(AgentReinstated),
+        Updated(AgentRegistered),
         SecretRotated(SecretRotated),
         Revoked(AgentRevoked),
     }
@@ -83,6 +84,12 @@ impl Agent {
             AgentFact::Suspended(_) => Admission::suspended_at(event.position),
             AgentFact::Reinstated(_) => agent.admission.reinstated(),
             AgentFact::SecretRotated(_) => agent.admission,
+            AgentFact::Updated(registered) => {
+                return Some(Self {
+                    registered: registered.clone(),
+                    ..agent
+                });
+            }
             AgentFact::Revoked(_) => Admission::revoked_at(event.position),
         };
         Some(Self { admission, ..agent })
@@ -109,6 +116,23 @@ impl Agent {
                 Decision::with([AgentFact::Reinstated(AgentReinstated {})], Ok(()))
             }
             AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
+        }
+    }
+
+    /// Changes its registration to this, all of it; the same again changes nothing, unless it is
+    /// `renamed`: names are not in the log, but that somebody changed one is.
+    #[must_use]
+    pub fn update(
+        &self,
+        to: AgentRegistered,
+        renamed: bool,
+    ) -> Decision<Result<(), RevokedForGood>, AgentFact> {
+        if self.admission.is_revoked() {
+            Decision::unchanged(Err(RevokedForGood))
+        } else if to == self.registered && !renamed {
+            Decision::unchanged(Ok(()))
+        } else {
+            Decision::with([AgentFact::Updated(to)], Ok(()))
         }
     }
 
@@ -216,6 +240,7 @@ mod tests {
                 revoked.suspend(),
                 revoked.reinstate(),
                 revoked.rotate_secret(None),
+                revoked.update(registered(), true),
             ] {
                 assert_eq!(refused, Decision::unchanged(Err(RevokedForGood)));
             }

@@ -148,9 +148,21 @@ facts! {
     /// What can happen to a client.
     ClientFact {
         Registered(ClientRegistered),
+        Updated(ClientRegistered),
         SecretRotated(SecretRotated),
         Revoked(ClientRevoked),
     }
+}
+
+/// Why a client's registration stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UpdateRefusal {
+    /// It has ended.
+    #[error(transparent)]
+    Revoked(#[from] RevokedForGood),
+    /// It would become public, or cease to be: it would keep a secret it must not have, or lack one.
+    #[error("cannot change between having a secret and having none")]
+    SecretOrNone,
 }
 
 /// Why a client is given no new secret.
@@ -183,6 +195,10 @@ impl Client {
                 registered: registered.clone(),
                 admission: Admission::default(),
             }),
+            (Some(client), ClientFact::Updated(registered)) if !client.is_revoked() => Some(Self {
+                registered: registered.clone(),
+                ..client
+            }),
             (Some(client), ClientFact::SecretRotated(_)) if !client.is_revoked() => Some(client),
             (Some(client), ClientFact::Revoked(_)) if !client.is_revoked() => Some(Self {
                 admission: Admission::revoked_at(event.position),
@@ -196,6 +212,21 @@ impl Client {
     #[must_use]
     pub fn is_revoked(&self) -> bool {
         self.admission.is_revoked()
+    }
+
+    /// Changes its registration to this, all of it; the same again changes nothing.
+    #[must_use]
+    pub fn update(&self, to: ClientRegistered) -> Decision<Result<(), UpdateRefusal>, ClientFact> {
+        let is_public = to.token_endpoint_auth_method == Some(AuthMethod::None);
+        if self.is_revoked() {
+            Decision::unchanged(Err(RevokedForGood.into()))
+        } else if is_public != self.is_public() {
+            Decision::unchanged(Err(UpdateRefusal::SecretOrNone))
+        } else if to == self.registered {
+            Decision::unchanged(Ok(()))
+        } else {
+            Decision::with([ClientFact::Updated(to)], Ok(()))
+        }
     }
 
     /// Gives it a new secret, the former one valid until then, if at all.
@@ -306,6 +337,34 @@ mod tests {
         );
         assert_eq!(Client::apply(Some(revoked), &end), None);
         assert_eq!(Client::apply(None, &end), None);
+    }
+
+    #[test]
+    fn an_update_is_the_whole_registration_and_leaves_a_public_client_public() {
+        let before = client(None, "");
+        let same = before.registered.clone();
+        assert_eq!(before.update(same.clone()), Decision::unchanged(Ok(())));
+        let to = ClientRegistered {
+            client_name: "Other".to_owned(),
+            ..same.clone()
+        };
+        let updated = before.update(to.clone());
+        assert_eq!(updated.facts, [ClientFact::Updated(to.clone())]);
+        let event = Recorded {
+            position: 2,
+            version: 2,
+            id: EventId::from_bytes([0; 16]),
+            occurred_at: Timestamp::UNIX_EPOCH,
+            fact: updated.facts[0].clone(),
+        };
+        let after = Client::apply(Some(before.clone()), &event).unwrap();
+        assert_eq!(after.registered, to);
+        let public = ClientRegistered {
+            token_endpoint_auth_method: Some(AuthMethod::None),
+            ..same
+        };
+        let refused = Decision::unchanged(Err(UpdateRefusal::SecretOrNone));
+        assert_eq!(before.update(public), refused);
     }
 
     #[test]

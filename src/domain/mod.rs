@@ -26,7 +26,7 @@ pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked
 pub use auth_request::{AuthRequest, RequestFact};
 pub use client::{
     AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, RotationRefusal,
-    SubjectKind, TokenAlgorithm, UnknownAlgorithm,
+    SubjectKind, TokenAlgorithm, UnknownAlgorithm, UpdateRefusal,
 };
 pub use event::{
     Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,

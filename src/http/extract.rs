@@ -126,6 +126,30 @@ fn json_of<T: DeserializeOwned>(media_type: Option<&str>, body: &[u8]) -> Result
     Ok(value)
 }
 
+/// A state as JSON with some members changed, as RFC 7396 does it: null takes a member away.
+pub(crate) fn merged(
+    mut state: serde_json::Value,
+    changes: &serde_json::Map<String, serde_json::Value>,
+) -> serde_json::Value {
+    if let Some(members) = state.as_object_mut() {
+        for (name, value) in changes {
+            if value.is_null() {
+                members.remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    state
+}
+
+/// JSON that has been read already as a `T`.
+pub(crate) fn fitting<T: DeserializeOwned>(json: serde_json::Value) -> Result<T, ApiError> {
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        ApiError::invalid_request(misfit(&error.path().to_string(), error.inner()))
+    })
+}
+
 /// Which field does not fit, and what would. The value is not repeated: it may be a secret in the
 /// wrong place.
 fn misfit(path: &str, error: &serde_json::Error) -> String {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::{
         Agent, AgentFact, AgentId, AgentRegistered, AuthRequest, Client, ClientFact, ClientId,
-        ClientRegistered, EventId, Fact, Metadata, OwnerFact, OwnerId, OwnerRegistered,
+        ClientRegistered, Decision, EventId, Fact, Metadata, OwnerFact, OwnerId, OwnerRegistered,
         RequestFact, RequestId, RevokedForGood, RotationRefusal, StreamId, auth_request::Created,
     },
     edge,
@@ -174,6 +174,28 @@ impl Store {
             [(edge::new_event_id(), fact)],
         )?;
         self.writer.append(append).await.map(drop)
+    }
+
+    /// Takes a decision about an agent, and gives it that name in the vault if it yields a fact;
+    /// `None` when there is no such agent.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing was committed.
+    pub async fn on_agent_named<T>(
+        &self,
+        id: &AgentId,
+        name: &str,
+        metadata: &Metadata,
+        decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
+    ) -> Result<Option<T>, StoreError> {
+        let row = json!({ "agent_id": id, "agent_name": name });
+        let beside = Beside {
+            vault: vec![(VaultTable::AgentProfiles, row)],
+            ..Beside::default()
+        };
+        self.on(Subject::agent(*id), &beside, metadata, decide)
+            .await
     }
 
     /// Gives a client a new secret; `None` when there is no such client.

@@ -347,7 +347,7 @@ pub(crate) const OWNER_BY_EMAIL: Text = both("select owner_id from people where 
 pub(crate) const INSERT_PROFILES: Text = rows!(
     "insert into agent_profiles (agent_id, agent_name)
      select r.value->>'agent_id', r.value->>'agent_name' from",
-    ""
+    "where true on conflict (agent_id) do update set agent_name = excluded.agent_name"
 );
 pub(crate) const PROFILE: Text = both("select agent_name from agent_profiles where agent_id = $1");
 pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(

@@ -2,6 +2,7 @@
 
 mod agents;
 mod audit_log;
+mod changes;
 mod clients;
 mod ends;
 mod entry;

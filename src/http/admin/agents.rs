@@ -9,7 +9,7 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Administrator, Paging, clients::shown_name, listed, revoked_for_good, rotation::Rotating,
@@ -17,13 +17,15 @@ use super::{
 };
 use crate::{
     crypto::SecretKind,
-    domain::{Admission, Agent, AgentId, AgentRegistered, Binding, ClientId, OwnerId, Scope},
+    domain::{
+        Admission, Agent, AgentId, AgentRegistered, Binding, ClientId, Decision, OwnerId, Scope,
+    },
     edge,
     http::{
         ApiError,
         app::App,
         authenticate::is_invisible,
-        extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
+        extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::ErrorCode,
     store::{AgentOwner, NewAgent, NewCredential, NewOwner, StoreError},
@@ -40,6 +42,19 @@ pub(crate) struct AgentBody {
     agent_name: String,
     user_email: String,
     user_name: String,
+    model: Option<String>,
+    #[serde(default)]
+    capabilities: Vec<String>,
+    allowed_scopes: Option<AllowedScopes>,
+    allowed_clients: Option<Vec<ClientId>>,
+    minimum_binding: Option<Binding>,
+}
+
+/// What an administrator may change of an agent; the rest is its owner's.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentFields {
+    agent_name: String,
     model: Option<String>,
     #[serde(default)]
     capabilities: Vec<String>,
@@ -73,9 +88,31 @@ struct Checked {
 
 impl AgentBody {
     async fn checked(self, app: &App, owner_id: OwnerId) -> Result<Checked, ApiError> {
-        let agent_name = name("agent_name", &self.agent_name)?;
         let user_name = name("user_name", &self.user_name)?;
         let email = address(&self.user_email)?;
+        let fields = AgentFields {
+            agent_name: self.agent_name,
+            model: self.model,
+            capabilities: self.capabilities,
+            allowed_scopes: self.allowed_scopes,
+            allowed_clients: self.allowed_clients,
+            minimum_binding: self.minimum_binding,
+        };
+        let (name, registered) = fields.checked(owner_id)?;
+        all_known(app, registered.allowed_clients.as_deref()).await?;
+        Ok(Checked {
+            name,
+            email,
+            user_name,
+            registered,
+        })
+    }
+}
+
+impl AgentFields {
+    /// The name, for the vault, and the rest, for the log.
+    fn checked(self, owner_id: OwnerId) -> Result<(String, AgentRegistered), ApiError> {
+        let agent_name = name("agent_name", &self.agent_name)?;
         let model = self.model.map(|model| name("model", &model)).transpose()?;
         if self.capabilities.len() > MAX_CAPABILITIES {
             return Err(invalid(format!(
@@ -95,20 +132,12 @@ impl AgentBody {
             .map(|text| Scope::parse(&text))
             .transpose()
             .map_err(|error| invalid(format!("allowed_scopes: {error}")))?;
-        if let Some(clients) = &self.allowed_clients {
-            if clients.len() > MAX_ALLOWED_CLIENTS {
-                return Err(invalid(format!(
-                    "allowed_clients may have {MAX_ALLOWED_CLIENTS} entries"
-                )));
-            }
-            for client in clients {
-                let known = app.store.client(client).await?;
-                if known.is_none_or(|known| known.state.is_revoked()) {
-                    return Err(invalid(format!(
-                        "allowed_clients: there is no client {client}"
-                    )));
-                }
-            }
+        if let Some(clients) = &self.allowed_clients
+            && clients.len() > MAX_ALLOWED_CLIENTS
+        {
+            return Err(invalid(format!(
+                "allowed_clients may have {MAX_ALLOWED_CLIENTS} entries"
+            )));
         }
         let registered = AgentRegistered {
             owner_id,
@@ -118,13 +147,34 @@ impl AgentBody {
             allowed_clients: self.allowed_clients,
             minimum_binding: self.minimum_binding.unwrap_or_default(),
         };
-        Ok(Checked {
-            name: agent_name,
-            email,
-            user_name,
-            registered,
-        })
+        Ok((agent_name, registered))
     }
+
+    /// An agent with those changes, held to what a new one is held to.
+    fn changed(
+        agent: &Agent,
+        name: &str,
+        changes: &Map<String, Value>,
+    ) -> Result<(String, AgentRegistered), ApiError> {
+        let mut state = serde_json::to_value(&agent.registered).unwrap_or_default();
+        if let Some(members) = state.as_object_mut() {
+            members.remove("owner_id");
+        }
+        state["agent_name"] = json!(name);
+        fitting::<Self>(merged(state, changes))?.checked(agent.registered.owner_id)
+    }
+}
+
+async fn all_known(app: &App, clients: Option<&[ClientId]>) -> Result<(), ApiError> {
+    for client in clients.unwrap_or_default() {
+        let known = app.store.client(client).await?;
+        if known.is_none_or(|known| known.state.is_revoked()) {
+            return Err(invalid(format!(
+                "allowed_clients: there is no client {client}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// An e-mail address that could be one: something on both sides of one `@`. Whether mail arrives is
@@ -282,6 +332,48 @@ pub(super) async fn reinstate(
     PathId(id): PathId,
 ) -> Result<Json<Value>, ApiError> {
     switch(&app, &administrator, &caller, &id, false).await
+}
+
+/// PUT /api/admin/agents/{id}: changes the fields given; null takes one back to its default. 200 with
+/// the agent as it is from here on.
+pub(super) async fn update(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let changes: Map<String, Value> = json_within(request, MAX_BODY_BYTES).await?;
+    let agent = app
+        .store
+        .agent(&id)
+        .await?
+        .ok_or_else(|| unknown("agent"))?;
+    let name_before = app.store.agent_name(&id).await?.unwrap_or_default();
+    let (name, to) = AgentFields::changed(&agent.state, &name_before, &changes)?;
+    if changes.contains_key("allowed_clients") {
+        all_known(&app, to.allowed_clients.as_deref()).await?;
+    }
+    let metadata = administrator.acts(&app, &caller).await?;
+    let decide = |agent: &Agent| match AgentFields::changed(agent, &name, &changes) {
+        Ok((_, to)) => {
+            let after = Agent {
+                registered: to.clone(),
+                ..agent.clone()
+            };
+            let Decision { facts, outcome } = agent.update(to, name != name_before);
+            let outcome = outcome.map_err(|gone| revoked_for_good("agent", gone));
+            Decision::with(facts, outcome.map(|()| after))
+        }
+        Err(refused) => Decision::unchanged(Err(refused)),
+    };
+    let agent = app
+        .store
+        .on_agent_named(&id, &name, &metadata, decide)
+        .await?
+        .ok_or_else(|| unknown("agent"))??;
+    Ok(Json(shown(&id, &agent, Some(&name))))
 }
 
 /// POST /api/admin/agents/{id}/rotate-secret: 200 with the new secret, shown this once.

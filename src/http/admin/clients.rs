@@ -1,4 +1,4 @@
-//! Clients: create, list, show, a new secret, revoke.
+//! Clients: create, list, show, change, a new secret, revoke.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use axum::{
 };
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Administrator, Paging, listed, revoked_for_good, rotation::Rotating, unknown};
 use crate::{
     crypto::SecretKind,
     domain::{
-        Admission, AuthMethod, Binding, Client, ClientId, ClientRegistered, GrantType, RedirectUri,
-        RotationRefusal, Scope, SubjectKind, TokenAlgorithm,
+        Admission, AuthMethod, Binding, Client, ClientId, ClientRegistered, Decision, GrantType,
+        RedirectUri, RotationRefusal, Scope, SubjectKind, TokenAlgorithm, UpdateRefusal,
     },
     edge,
     http::{
         ApiError,
         app::App,
         authenticate::is_invisible,
-        extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
+        extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::{ErrorCode, SCOPES_SUPPORTED},
     store::{NewClient, NewCredential},
@@ -203,6 +203,49 @@ pub(super) async fn show(
         .await?
         .ok_or_else(|| unknown("client"))?;
     Ok(Json(shown(&id, &client.state)))
+}
+
+/// PUT /api/admin/clients/{id}: changes the fields given; null takes one back to its default. 200 with
+/// the client as it is from here on.
+pub(super) async fn update(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
+    let changes: Map<String, Value> = json_within(request, MAX_BODY_BYTES).await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    let decide = |client: &Client| match changed(client, &changes) {
+        Ok(to) => {
+            let after = Client {
+                registered: to.clone(),
+                ..client.clone()
+            };
+            let Decision { facts, outcome } = client.update(to);
+            let outcome = outcome.map_err(|refusal| match refusal {
+                UpdateRefusal::Revoked(gone) => revoked_for_good("client", gone),
+                UpdateRefusal::SecretOrNone => invalid(
+                    "token_endpoint_auth_method cannot change to none or from it: register a new client",
+                ),
+            });
+            Decision::with(facts, outcome.map(|()| after))
+        }
+        Err(refused) => Decision::unchanged(Err(refused)),
+    };
+    let client = app
+        .store
+        .on_client(&id, &metadata, decide)
+        .await?
+        .ok_or_else(|| unknown("client"))??;
+    Ok(Json(shown(&id, &client)))
+}
+
+/// The registration with those changes, held to what a new one is held to.
+fn changed(client: &Client, changes: &Map<String, Value>) -> Result<ClientRegistered, ApiError> {
+    let state = serde_json::to_value(&client.registered).unwrap_or_default();
+    fitting::<ClientBody>(merged(state, changes))?.checked()
 }
 
 /// POST /api/admin/clients/{id}/rotate-secret: 200 with the new secret, shown this once.

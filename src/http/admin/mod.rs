@@ -42,10 +42,18 @@ pub(crate) fn service(
 + 'static {
     let paths = Router::new()
         .route("/clients", get(clients::list).post(clients::create))
-        .route("/clients/{id}", get(clients::show).delete(clients::revoke))
+        .route(
+            "/clients/{id}",
+            get(clients::show)
+                .put(clients::update)
+                .delete(clients::revoke),
+        )
         .route("/clients/{id}/rotate-secret", post(clients::rotate_secret))
         .route("/agents", get(agents::list).post(agents::create))
-        .route("/agents/{id}", get(agents::show).delete(agents::revoke))
+        .route(
+            "/agents/{id}",
+            get(agents::show).put(agents::update).delete(agents::revoke),
+        )
         .route("/agents/{id}/suspend", post(agents::suspend))
         .route("/agents/{id}/reinstate", post(agents::reinstate))
         .route("/agents/{id}/rotate-secret", post(agents::rotate_secret))

@@ -65,12 +65,16 @@ const HARMLESS: &[(&str, &str)] = &[
     ("auth_request/Created.code_challenge", "code"),
     // A website's name; and how it authenticates, not what with.
     ("client/Registered.client_name", "name"),
+    ("client/Updated.client_name", "name"),
     ("client/Registered.token_endpoint_auth_method", "token"),
+    ("client/Updated.token_endpoint_auth_method", "token"),
     ("client/Registered.id_token_signed_response_alg", "token"),
+    ("client/Updated.id_token_signed_response_alg", "token"),
     (
         "client/Registered.access_token_signed_response_alg",
         "token",
     ),
+    ("client/Updated.access_token_signed_response_alg", "token"),
     // The name of an admin key, as an administrator gave it: who acted must be told by it.
     ("administration/AdminKeyCreated.name", "name"),
     // Keyed, under a key that is erased with the owner or after a day's retention.
@@ -83,12 +87,17 @@ const FREE_TEXT: &[&str] = &[
     // The agent's own word, bounded and printable.
     "auth_request/AgentAuthenticated.model",
     "agent/Registered.model",
+    "agent/Updated.model",
     "agent/Registered.capabilities[]",
+    "agent/Updated.capabilities[]",
     // Addresses of websites: what an administrator registered, to the letter.
     "auth_request/Created.redirect_uri",
     "client/Registered.redirect_uris[]",
+    "client/Updated.redirect_uris[]",
     "client/Registered.client_uri",
+    "client/Updated.client_uri",
     "client/Registered.client_name",
+    "client/Updated.client_name",
     // Random names of tokens: a token is signed, and cannot be made from its `jti`.
     "auth_request/CodeRedeemed.jti",
     "auth_request/TokenRefreshed.jti",
