@@ -83,6 +83,8 @@ impl Store {
                 .bind(&agent)
                 .fetch_all(c)
                 .await?;
+            // After the rows: what they tell of has happened by then. PostgreSQL sends its own.
+            situation.now = self.clock.now();
             for row in rows {
                 let kind: String = row.try_get("kind")?;
                 let version: i64 = row.try_get("version")?;
