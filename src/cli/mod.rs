@@ -5,6 +5,7 @@
 
 mod admin;
 mod agent;
+mod backup;
 mod client;
 mod demo;
 mod failure;
@@ -57,6 +58,7 @@ enum Job {
     /// The read models: check them against the log, or make them anew
     #[command(subcommand)]
     Projections(projections::ProjectionsJob),
+    Backup(Box<backup::BackupJob>),
     /// Act as an agent: sign in on a waiting page
     SignIn(Box<sign_in::SignIn>),
 }
@@ -94,6 +96,7 @@ async fn perform(job: Job, output: Output) -> Result<(), Failure> {
         Job::Agent(agent) => agent::run(agent, output).await,
         Job::Client(client) => client::run(client, output).await,
         Job::Projections(job) => projections::run(job, output).await,
+        Job::Backup(job) => backup::run(*job, output).await,
         Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,
     }
 }

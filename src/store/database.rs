@@ -1,6 +1,10 @@
 //! The two databases behind one small enum: how each is opened, and how a statement is run on it.
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     Connection, PgPool, Row, SqlitePool,
@@ -108,6 +112,17 @@ impl Target {
             return Ok(Self::Postgres(Box::new(options)));
         }
         Err(InvalidDatabaseUrl("unknown scheme".to_owned()))
+    }
+
+    /// A SQLite file that is whole by itself once it is closed, without files beside it.
+    pub(crate) fn single_file(file: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Delete)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5));
+        Self::Sqlite(Box::new(options))
     }
 
     /// Opens a connection for the writer: short patience on PostgreSQL, so that a stalled node

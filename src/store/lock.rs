@@ -18,7 +18,7 @@ pub(crate) struct FileLock(
 
 /// Opens a file for its owner's eyes only, and makes it when it is not there. What SQLite makes
 /// beside a database has the database's mode.
-fn private(path: &Path) -> io::Result<File> {
+pub(super) fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
         .truncate(false)

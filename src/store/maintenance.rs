@@ -73,35 +73,42 @@ struct Folded {
 /// [`StoreError::Unavailable`] when the database does not answer.
 pub async fn check(url: &str) -> Result<Report, StoreError> {
     let mut connection = existing(url).await?;
+    let report = check_on(&mut connection).await?;
+    connection.close().await;
+    Ok(report)
+}
+
+/// The same on a connection.
+pub(super) async fn check_on(connection: &mut Writable) -> Result<Report, StoreError> {
     connection.run(sql::BEGIN_READING, None).await?;
     let mut report = Report {
-        position: number(&mut connection, sql::HEAD).await?,
+        position: number(connection, sql::HEAD).await?,
         ..Report::default()
     };
     let mut rows = 0;
     let mut walk = Walk {
-        counted_to: checkpoint(&mut connection, Follower::Statistics.name()).await?,
+        counted_to: checkpoint(connection, Follower::Statistics.name()).await?,
         ..Walk::default()
     };
-    while let Some(folded) = walk.next(&mut connection, &mut report).await? {
+    while let Some(folded) = walk.next(connection, &mut report).await? {
         rows += folded.len() as u64;
-        compare(&mut connection, &folded, &mut report).await?;
+        compare(connection, &folded, &mut report).await?;
     }
     report.is_whole();
-    let stored = number(&mut connection, sql::COUNT_ROWS).await?;
+    let stored = number(connection, sql::COUNT_ROWS).await?;
     if stored != rows {
         report.differs(format!(
             "{stored} rows are stored where the log yields {rows}"
         ));
     }
-    let sign_ins = number(&mut connection, sql::STATISTICS_SIGN_INS).await?;
+    let sign_ins = number(connection, sql::STATISTICS_SIGN_INS).await?;
     if sign_ins != walk.sign_ins {
         report.differs(format!(
             "{sign_ins} sign-ins are counted where the log has {}",
             walk.sign_ins
         ));
     }
-    let projected = number(&mut connection, sql::PROJECTED).await?;
+    let projected = number(connection, sql::PROJECTED).await?;
     if projected != report.position {
         report.differs(format!(
             "the read models are said to be of position {projected}, and the log ends at {}",
@@ -109,7 +116,6 @@ pub async fn check(url: &str) -> Result<Report, StoreError> {
         ));
     }
     connection.run(sql::ROLLBACK, None).await?;
-    connection.close().await;
     Ok(report)
 }
 
@@ -175,7 +181,7 @@ pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
 }
 
 /// Opens a database that is there; none is made.
-async fn existing(url: &str) -> Result<Writable, StoreError> {
+pub(super) async fn existing(url: &str) -> Result<Writable, StoreError> {
     if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
         return Err(StoreError::NoDatabase(file.display().to_string()));
     }
@@ -194,7 +200,7 @@ async fn checkpoint(connection: &mut Writable, name: &str) -> Result<u64, StoreE
     })
 }
 
-async fn number(connection: &mut Writable, text: sql::Text) -> Result<u64, StoreError> {
+pub(super) async fn number(connection: &mut Writable, text: sql::Text) -> Result<u64, StoreError> {
     on!(Writable, connection, text, |c, sql| {
         Ok(as_u64(
             sqlx::query(sql).fetch_one(c).await?.try_get("number")?,

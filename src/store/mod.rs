@@ -10,8 +10,10 @@
 mod administration;
 mod append;
 mod audit;
+mod backup;
 mod batch;
 mod catch_up;
+mod copy;
 mod database;
 mod error;
 mod follower;
@@ -34,6 +36,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use append::Committed;
 pub use audit::AuditFilter;
+pub use backup::{Backup, BackupError, backup};
+pub use copy::Progress;
 pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};

@@ -4,6 +4,8 @@
 //! whatever its size. What unpacks the array differs between the databases and is written
 //! `rows!(…)` / `texts!(…)` here, and nowhere else.
 
+pub(crate) mod copied;
+
 /// One statement in the words of either database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {

@@ -5,6 +5,7 @@ mod agents;
 mod architecture;
 mod artefacts;
 mod authorize;
+mod backup;
 mod browser;
 mod claims;
 mod cli;

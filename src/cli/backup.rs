@@ -1,0 +1,57 @@
+//! `backup`: the whole database in one file, beside a running server.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Failure, Output};
+use crate::{
+    config::Config,
+    store::{self, Backup, BackupError, StoreError},
+};
+
+/// Copy the whole database into one file, beside a running server
+///
+/// The copy is of one moment, and is checked like `projections check` does before it gets its name.
+/// It is a SQLite file whatever the original is, and `auth-agent restore` makes either of it. The
+/// master key is not in it: keep a copy of that elsewhere. Codes and refresh tokens cannot be made
+/// from it, but it holds names, addresses and hashes of secrets.
+///
+/// Example: auth-agent backup /var/backups/auth-agent-$(date +%F).db
+#[derive(Debug, Args)]
+pub(crate) struct BackupJob {
+    /// The file to make; nothing is overwritten
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Makes it.
+pub(crate) async fn run(job: BackupJob, output: Output) -> Result<(), Failure> {
+    let failed = |error: BackupError| match error {
+        BackupError::Exists(_) | BackupError::Store(StoreError::NoDatabase(_)) => {
+            Failure::usage(error)
+        }
+        error => Failure::failed(error),
+    };
+    let made = store::backup(&job.config.database_url(), &job.file, &mut |_, _, _| {})
+        .await
+        .map_err(failed)?;
+    output.json(&json!(made));
+    let Backup {
+        file,
+        bytes,
+        sha256,
+        position,
+        rows,
+    } = made;
+    output.line(format!(
+        "Made {}: {rows} rows, the log up to position {position}, {bytes} bytes, SHA-256 {sha256}.\n\
+         It was read through and found whole. It is of use only with the master key: keep a copy of \
+         that elsewhere.",
+        file.display()
+    ));
+    Ok(())
+}
