@@ -1,7 +1,8 @@
 -- Valid on SQLite and PostgreSQL alike. Times are microseconds since the epoch, UTC.
 
 -- The log: the system of record. `body` is the whole envelope, written once; every other column is
--- a copy for looking up. `leaf_hash` is SHA-256(0x00 || body), in hex.
+-- a copy for looking up. `leaf_hash` is SHA-256(0x00 || body), in hex. An archived event is a stub: its
+-- body, empty here, is in a file that an event of the stream `maintenance/<day>` names.
 create table events (
     position bigint not null primary key,
     stream text not null,
@@ -59,7 +60,7 @@ create table owners (
     state text not null
 );
 
--- How far each inline projection and each follower has come. A writer moves those that it knows: a
+-- How far each inline projection and each follower has come, and the archiving of ended requests. A writer moves those that it knows: a
 -- program that projects more finds out what it has missed.
 create table checkpoints (
     name text not null primary key,
@@ -67,7 +68,7 @@ create table checkpoints (
 );
 insert into checkpoints (name, position) values
     ('requests', 0), ('agents', 0), ('clients', 0), ('owners', 0),
-    ('statistics', 0), ('revocations', 0);
+    ('statistics', 0), ('revocations', 0), ('abandoned', 0), ('finished', 0);
 
 -- Asynchronous projection: counters.
 create table statistics (

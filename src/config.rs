@@ -5,6 +5,7 @@ mod file;
 mod issuer;
 mod limits;
 mod proxies;
+mod retention;
 
 use std::{
     env,
@@ -29,7 +30,7 @@ pub use proxies::{InvalidProxies, TrustedProxies, trusted_proxies};
 use crate::{
     crypto::{MasterKey, Secret},
     domain::Lifetimes,
-    store::sqlite_file,
+    store::{Retention, sqlite_file},
 };
 
 /// Longest lifetime that may be set, in seconds: ten years.
@@ -195,6 +196,9 @@ pub struct Config {
 
     #[command(flatten)]
     limits: limits::LimitSettings,
+
+    #[command(flatten)]
+    retention: retention::RetentionSettings,
 
     /// `AUTH_AGENT_ADMIN_KEY`; in the environment only, so that it is in no process list.
     #[arg(skip)]
@@ -365,6 +369,21 @@ impl Config {
             refresh_token_idle: Duration::from_secs(self.refresh_token_idle_lifetime),
             refresh_token: Duration::from_secs(self.refresh_token_lifetime),
             refresh_grace: Duration::from_secs(self.refresh_grace),
+        }
+    }
+
+    /// For how long ended requests stay in the log, and where they go: `<data dir>/archive` unless set.
+    #[must_use]
+    pub fn retention(&self) -> Retention {
+        let lifetimes = self.lifetimes();
+        let set = &self.retention;
+        Retention {
+            abandoned: set.abandoned(&lifetimes),
+            finished: set.finished(&lifetimes),
+            folder: set
+                .archive_dir
+                .clone()
+                .unwrap_or_else(|| self.data_dir.join("archive")),
         }
     }
 

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{AgentFact, AgentId, ClientFact, ClientId, EventId, OwnerFact, RequestFact, StreamId};
+use super::{
+    AgentFact, AgentId, ClientFact, ClientId, EventId, MaintenanceFact, OwnerFact, RequestFact,
+    StreamId,
+};
 
 /// Declares the facts of one kind of stream: an enum whose variants are named as the log's event
 /// types, each around its payload.
@@ -151,6 +154,7 @@ pub fn is_event_type(type_name: &str) -> bool {
         SigningKeyFact::TYPES,
         DerivationKeyFact::TYPES,
         AdministrationFact::TYPES,
+        MaintenanceFact::TYPES,
     ]
     .iter()
     .any(|types| types.contains(&type_name))
@@ -253,6 +257,8 @@ pub enum Fact {
     DerivationKey(DerivationKeyFact),
     /// Of the server itself.
     Administration(AdministrationFact),
+    /// Of the log itself.
+    Maintenance(MaintenanceFact),
 }
 
 impl Fact {
@@ -267,6 +273,7 @@ impl Fact {
             Self::SigningKey(fact) => fact.type_name(),
             Self::DerivationKey(fact) => fact.type_name(),
             Self::Administration(fact) => fact.type_name(),
+            Self::Maintenance(fact) => fact.type_name(),
         }
     }
 
@@ -284,6 +291,7 @@ impl Fact {
             Self::SigningKey(fact) => fact.payload(),
             Self::DerivationKey(fact) => fact.payload(),
             Self::Administration(fact) => fact.payload(),
+            Self::Maintenance(fact) => fact.payload(),
         }
     }
 }
@@ -384,6 +392,9 @@ fn decode_with(
         }
         StreamId::Administration(_) => {
             AdministrationFact::read(name, payload).map(|f| f.map(Fact::Administration))
+        }
+        StreamId::Maintenance(_) => {
+            MaintenanceFact::read(name, payload).map(|f| f.map(Fact::Maintenance))
         }
     };
     let fact = fact.map_err(refused)?.ok_or_else(unknown)?;

@@ -12,12 +12,12 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{
-    AdministrationFact, AgentFact, ClientFact, DerivationKeyFact, Envelope, Fact, OwnerFact,
-    RequestFact, SigningKeyFact, decode, newest_schema,
+    AdministrationFact, AgentFact, ClientFact, DerivationKeyFact, Envelope, Fact, MaintenanceFact,
+    OwnerFact, RequestFact, SigningKeyFact, decode, newest_schema,
 };
 
 /// Every kind of stream with every type that it holds.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 8] = [
     ("auth_request", RequestFact::TYPES),
     ("agent", AgentFact::TYPES),
     ("client", ClientFact::TYPES),
@@ -25,6 +25,7 @@ const KINDS: [(&str, &[&str]); 7] = [
     ("signing_key", SigningKeyFact::TYPES),
     ("derivation_key", DerivationKeyFact::TYPES),
     ("administration", AdministrationFact::TYPES),
+    ("maintenance", MaintenanceFact::TYPES),
 ];
 
 /// One schema of one type, with its files.

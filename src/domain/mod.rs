@@ -14,6 +14,7 @@ mod event;
 mod golden;
 mod id;
 mod limit;
+mod maintenance;
 mod owner;
 mod pkce;
 mod policy;
@@ -35,6 +36,7 @@ pub use event::{
 };
 pub use id::*;
 pub use limit::{FullAt, InvalidLimit, Limit};
+pub use maintenance::{Archived, Ended, MaintenanceFact, Restored};
 pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};

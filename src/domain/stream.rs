@@ -24,6 +24,8 @@ pub enum StreamId {
     DerivationKey(String),
     /// Administration of the server, a stream for each day (UTC).
     Administration(String),
+    /// What is done to the log itself, a stream for each day (UTC).
+    Maintenance(String),
 }
 
 impl StreamId {
@@ -39,6 +41,7 @@ impl StreamId {
             "signing_key" if is_key_id(name) => Self::SigningKey(name.to_owned()),
             "derivation_key" if is_key_id(name) => Self::DerivationKey(name.to_owned()),
             "administration" if is_day(name) => Self::Administration(name.to_owned()),
+            "maintenance" if is_day(name) => Self::Maintenance(name.to_owned()),
             _ => return None,
         })
     }
@@ -54,6 +57,7 @@ impl StreamId {
             Self::SigningKey(_) => "signing_key",
             Self::DerivationKey(_) => "derivation_key",
             Self::Administration(_) => "administration",
+            Self::Maintenance(_) => "maintenance",
         }
     }
 }
@@ -95,9 +99,10 @@ impl fmt::Display for StreamId {
             Self::Agent(id) => write!(f, "{kind}/{id}"),
             Self::Client(id) => write!(f, "{kind}/{id}"),
             Self::Owner(id) => write!(f, "{kind}/{id}"),
-            Self::SigningKey(name) | Self::DerivationKey(name) | Self::Administration(name) => {
-                write!(f, "{kind}/{name}")
-            }
+            Self::SigningKey(name)
+            | Self::DerivationKey(name)
+            | Self::Administration(name)
+            | Self::Maintenance(name) => write!(f, "{kind}/{name}"),
         }
     }
 }
@@ -113,6 +118,7 @@ mod tests {
             "signing_key/Zm9v-_1",
             "derivation_key/1",
             "administration/2026-01-31",
+            "maintenance/2026-01-31",
         ] {
             assert_eq!(StreamId::parse(text).unwrap().to_string(), text);
         }

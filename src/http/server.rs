@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::{self, Config},
     crypto::Secret,
-    store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others},
+    store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain},
 };
 
 /// How long requests in flight may take once the server is to stop.
@@ -106,6 +106,7 @@ impl Server {
         tasks.spawn(others);
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&store), limits, pending, stop.clone()));
+        tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));
         Ok(Self {
             address,
             issuer,

@@ -35,7 +35,7 @@ impl Store {
     }
 
     /// The version of a stream's last event; 0 when it has none.
-    async fn version(&self, stream: &StreamId) -> Result<u64, StoreError> {
+    pub(super) async fn version(&self, stream: &StreamId) -> Result<u64, StoreError> {
         on!(Pool, &self.pool, sql::VERSION, |c, sql| {
             let row = sqlx::query(sql)
                 .bind(stream.to_string())

@@ -92,6 +92,8 @@ pub(crate) struct Append {
     pub(crate) retire: Vec<Value>,
     /// Requests whose details end with this.
     pub(crate) forget: Vec<String>,
+    /// Streams of requests whose events become stubs, and whose rows go.
+    pub(crate) archive: Vec<String>,
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) advance: Option<Advance>,
     /// Writes something that changes nothing, to see whether writing works.

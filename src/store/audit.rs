@@ -1,7 +1,7 @@
 //! Reading the log: one stream, onwards from a position, or filtered for an auditor.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row;
 
@@ -29,8 +29,21 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
+/// What the log still holds of an archived event.
+#[derive(Serialize)]
+struct Stub {
+    position: u64,
+    stream: String,
+    version: u64,
+    #[serde(rename = "type")]
+    type_name: String,
+    leaf_hash: String,
+    archived: bool,
+}
+
 impl Store {
-    /// The events that fit, in order, each the very text that was written.
+    /// The events that fit, in order, each the very text that was written; of one that was archived, what
+    /// is left of it, with `"archived": true`.
     ///
     /// # Errors
     ///
@@ -38,7 +51,7 @@ impl Store {
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<Box<RawValue>>, StoreError> {
         let since = filter.since.map(Timestamp::as_microsecond);
         let until = filter.until.map(Timestamp::as_microsecond);
-        let bodies: Vec<String> = on!(Pool, &self.pool, sql::AUDIT, |c, sql| {
+        on!(Pool, &self.pool, sql::AUDIT, |c, sql| {
             let rows = sqlx::query(sql)
                 .bind(as_i64(filter.after))
                 .bind(i64::from(filter.limit))
@@ -51,13 +64,22 @@ impl Store {
                 .fetch_all(c)
                 .await?;
             rows.iter()
-                .map(|row| row.try_get("body"))
-                .collect::<Result<_, _>>()?
-        });
-        bodies
-            .into_iter()
-            .map(|body| Ok(RawValue::from_string(body)?))
-            .collect()
+                .map(|row| {
+                    let body: String = row.try_get("body")?;
+                    if !body.is_empty() {
+                        return Ok(RawValue::from_string(body)?);
+                    }
+                    Ok(serde_json::value::to_raw_value(&Stub {
+                        position: as_u64(row.try_get("position")?),
+                        stream: row.try_get("stream")?,
+                        version: as_u64(row.try_get("version")?),
+                        type_name: row.try_get("type")?,
+                        leaf_hash: row.try_get("leaf_hash")?,
+                        archived: true,
+                    })?)
+                })
+                .collect()
+        })
     }
 
     /// Whether a refresh token of the request was derived from an event that `matches`: the long

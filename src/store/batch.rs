@@ -179,6 +179,7 @@ struct Changes<'a> {
     vault: HashMap<VaultTable, Vec<&'a Value>>,
     retire: Vec<&'a Value>,
     forget: Vec<&'a str>,
+    archive: Vec<&'a str>,
 }
 
 impl<'a> Changes<'a> {
@@ -264,6 +265,8 @@ impl<'a> Changes<'a> {
         }
         self.events.extend(events);
         self.forget.extend(append.forget.iter().map(String::as_str));
+        self.archive
+            .extend(append.archive.iter().map(String::as_str));
         Ok(committed)
     }
 
@@ -300,6 +303,16 @@ impl<'a> Changes<'a> {
         if !self.forget.is_empty() {
             let ids = json!(self.forget).to_string();
             connection.run(sql::DELETE_DETAILS, Some(&ids)).await?;
+        }
+        if !self.archive.is_empty() {
+            let ids: Vec<&str> = self.archive.iter().map(|stream| row_id(stream)).collect();
+            let (streams, ids) = (json!(self.archive).to_string(), json!(ids).to_string());
+            connection
+                .run(sql::archived::LEAVE_STUBS, Some(&streams))
+                .await?;
+            connection
+                .run(sql::archived::DELETE_REQUESTS, Some(&ids))
+                .await?;
         }
         Ok(())
     }

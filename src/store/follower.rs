@@ -150,6 +150,9 @@ async fn read_on(
     Ok(())
 }
 
+/// The type of event that the statistics count.
+pub(crate) const SIGN_IN: &str = "AgentAuthenticated";
+
 /// What the statistics count.
 pub(crate) const fn is_sign_in(fact: &Fact) -> bool {
     matches!(fact, Fact::Request(RequestFact::AgentAuthenticated(_)))

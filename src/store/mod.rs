@@ -9,6 +9,7 @@
 
 mod administration;
 mod append;
+mod archive;
 mod audit;
 mod backup;
 mod batch;
@@ -35,6 +36,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use append::Committed;
+pub use archive::{ArchiveError, Retention, retain};
 pub use audit::AuditFilter;
 pub use backup::{Backup, BackupError, backup};
 pub use copy::Progress;

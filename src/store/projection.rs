@@ -33,9 +33,10 @@ impl Table {
             StreamId::Agent(_) => Some(Self::Agents),
             StreamId::Client(_) => Some(Self::Clients),
             StreamId::Owner(_) => Some(Self::Owners),
-            StreamId::SigningKey(_) | StreamId::DerivationKey(_) | StreamId::Administration(_) => {
-                None
-            }
+            StreamId::SigningKey(_)
+            | StreamId::DerivationKey(_)
+            | StreamId::Administration(_)
+            | StreamId::Maintenance(_) => None,
         }
     }
 

@@ -4,8 +4,6 @@
 //! whatever its size. What unpacks the array differs between the databases and is written
 //! `rows!(…)` / `texts!(…)` here, and nowhere else.
 
-pub(crate) mod copied;
-
 /// One statement in the words of either database.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {
@@ -44,6 +42,9 @@ macro_rules! texts {
         }
     };
 }
+
+pub(crate) mod archived;
+pub(crate) mod copied;
 
 /// One moment of the whole database, for reading alone.
 pub(crate) const BEGIN_READING: Text = Text {
@@ -238,9 +239,10 @@ pub(crate) const ISSUING_EVENTS: Text = both(
 pub(crate) const STREAMS_AFTER: Text =
     both("select position, stream from events where position > $1 order by position limit $2");
 pub(crate) const EVENTS_AFTER: Text =
-    both("select body from events where position > $1 order by position limit $2");
-pub(crate) const EVENTS_BETWEEN: Text =
-    both("select body from events where position > $1 and position <= $2 order by position");
+    both("select body from events where position > $1 and body <> '' order by position limit $2");
+pub(crate) const EVENTS_BETWEEN: Text = both(
+    "select body from events where position > $1 and position <= $2 and body <> '' order by position",
+);
 pub(crate) const HEAD: Text = both("select coalesce(max(position), 0) as number from events");
 /// The whole log stream by stream, in pages: `$1`/`$2` are the last stream and version read.
 pub(crate) const LOG_BY_STREAM: Text = both(
@@ -249,7 +251,7 @@ pub(crate) const LOG_BY_STREAM: Text = both(
 );
 /// `$1` position, `$2` limit, then the filters of the audit log, each null when it is not used.
 pub(crate) const AUDIT: Text = both(
-    "select body from events where position > $1
+    "select position, stream, version, type, body, leaf_hash from events where position > $1
        and ($3 is null or stream = $3)
        and ($4 is null or type = $4)
        and ($5 is null or stream = 'agent/' || $5

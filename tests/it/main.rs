@@ -3,6 +3,7 @@
 mod administration;
 mod agents;
 mod architecture;
+mod archive;
 mod artefacts;
 mod authorize;
 mod backup;

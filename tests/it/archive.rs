@@ -1,0 +1,172 @@
+//! Ended requests leave the log for a file, byte for byte; what is left proves that they were there.
+
+use std::{fs, path::PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    log::history,
+    sql::{sql, url_of},
+    support::{
+        Api, Authorize, Client, Env, TestServer, Tokens, on_both_databases, process::eventually,
+    },
+};
+use auth_agent::store::maintenance::{check, rebuild};
+
+/// Lifetimes and retentions of seconds. Whatever lives is kept all the same.
+async fn short(env: Env) -> TestServer {
+    env.start(|options| {
+        options
+            .flag("--request-lifetime", 1)
+            .flag("--access-token-lifetime", 2)
+            .flag("--refresh-token-lifetime", 3)
+            .flag("--retain-abandoned", 1)
+            .flag("--retain-finished", 1);
+    })
+    .await
+}
+
+/// The `Archived` events, once `count` streams are archived.
+async fn archived(api: &Api, count: u64) -> Vec<Value> {
+    eventually("requests to be archived", async || {
+        let events = history(api, "type=Archived").await;
+        let streams: u64 = events
+            .iter()
+            .map(|e| e["payload"]["streams"].as_u64().unwrap())
+            .sum();
+        (streams >= count).then_some(events)
+    })
+    .await
+}
+
+fn segment(server: &TestServer, event: &Value) -> PathBuf {
+    let name = event["payload"]["segment"].as_str().unwrap();
+    server.data_dir().join("archive").join(name)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn stream_of(api: &Api, request: &str) -> Vec<Value> {
+    history(api, &format!("stream=auth_request/{request}")).await
+}
+
+async fn abandoned(api: &Api, client: &Client) -> String {
+    api.authorize(&Authorize::new(client)).await.request_id
+}
+
+on_both_databases! {
+    async fn ended_requests_move_byte_for_byte_into_a_file_that_the_log_vouches_for(env: Env) {
+        let mut server = short(env).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        let left = abandoned(&api, &client).await;
+        let done = api.sign_in(&client, &agent).await;
+        let finished = done.page.request_id.clone();
+        let bodies = sql(&server, "select body from events where stream like 'auth_request/%' order by position").await;
+        assert_eq!(bodies.len(), 5);
+
+        let events = archived(&api, 2).await;
+        let mut moved = vec![];
+        for event in &events {
+            assert!(event["stream"].as_str().unwrap().starts_with("maintenance/"));
+            assert_eq!(event["metadata"]["actor"]["type"], "system");
+            let content = fs::read(segment(&server, event)).unwrap();
+            assert_eq!(event["payload"]["sha256"], hex(digest(&SHA256, &content).as_ref()));
+            let lines: Vec<String> = String::from_utf8(content).unwrap().lines().map(str::to_owned).collect();
+            assert_eq!(event["payload"]["events"], lines.len());
+            moved.extend(lines);
+        }
+        moved.sort();
+        let mut expected = bodies;
+        expected.sort();
+        assert_eq!(moved, expected);
+
+        // Stubs are left, which still name the texts by their hashes.
+        for request in [&left, &finished] {
+            for stub in stream_of(&api, request).await {
+                assert_eq!(stub["archived"], true);
+                assert!(stub.get("payload").is_none() && stub.get("id").is_none());
+                let of_it = |line: &&String| {
+                    serde_json::from_str::<Value>(line).unwrap()["position"] == stub["position"]
+                };
+                let line = moved.iter().find(of_it).unwrap();
+                let leaf = [b"\0", line.as_bytes()].concat();
+                assert_eq!(stub["leaf_hash"], hex(digest(&SHA256, &leaf).as_ref()));
+            }
+        }
+        // Nobody finds them any more, and nothing else has changed.
+        api.send(api.get(&format!("/api/requests/{left}"))).await.expect(404);
+        assert!(!api.is_active(&client, &done.tokens.access_token).await);
+        api.refresh(&client, done.tokens.refresh()).await.refused(400, "invalid_grant");
+        let counted = api.send(api.get("/api/stats")).await.expect(200).json;
+        assert_eq!(counted["total_sign_ins"], 1);
+        api.admin(Method::GET, &format!("/clients/{}", client.id), None).await.expect(200);
+        api.sign_in(&client, &agent).await;
+        server.restart().await;
+        api.sign_in(&client, &agent).await;
+        server.stop().await;
+        let report = check(&url_of(&server)).await.unwrap();
+        assert_eq!(report.told, [""; 0]);
+        let report = rebuild(&url_of(&server)).await.unwrap();
+        assert_eq!(report.told, [""; 0]);
+        assert_eq!(check(&url_of(&server)).await.unwrap().told, [""; 0]);
+    }
+
+    async fn what_lives_stays_whatever_the_retention_says(env: Env) {
+        let server = env.start(|options| {
+            options
+                .flag("--request-lifetime", 1)
+                .flag("--retain-abandoned", 1)
+                .flag("--retain-finished", 1);
+        }).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        let done = api.sign_in(&client, &agent).await;
+        abandoned(&api, &client).await;
+        let events = archived(&api, 1).await;
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0]["payload"]["requests"], "abandoned");
+        let tokens = Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
+        assert!(api.is_active(&client, &tokens.access_token).await);
+        assert_eq!(stream_of(&api, &done.page.request_id).await.len(), 5);
+    }
+
+    async fn where_the_file_cannot_be_written_nothing_leaves_the_log(env: Env) {
+        let mut server = short(env).await;
+        let api = server.api();
+        // A file where the folder should be.
+        fs::write(server.data_dir().join("archive"), "").unwrap();
+        let client = api.create_client(json!({})).await;
+        let left = abandoned(&api, &client).await;
+        server.process().line("that it cannot", |line| {
+            line.contains("could not be archived").then_some(())
+        }).await;
+        assert!(stream_of(&api, &left).await[0].get("archived").is_none());
+        fs::remove_file(server.data_dir().join("archive")).unwrap();
+        archived(&api, 1).await;
+    }
+
+    async fn a_stub_where_none_may_be_is_found_out(env: Env) {
+        let mut server = short(env).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        api.sign_in(&client, &agent).await;
+        server.stop().await;
+        for (damage, found) in [
+            ("update events set body = '' where stream like 'client/%'", "the body is gone"),
+            ("update events set body = '' where type = 'CodeIssued'", "the body is gone"),
+        ] {
+            sql(&server, damage).await;
+            let told = check(&url_of(&server)).await.unwrap().told;
+            assert!(told.iter().any(|line| line.contains(found)), "{damage}: {told:?}");
+            assert!(rebuild(&url_of(&server)).await.unwrap().differences > 0);
+        }
+    }
+}
