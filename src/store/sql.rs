@@ -99,9 +99,13 @@ pub(crate) const SET_PROJECTED: Text = both(
     "update checkpoints set position = $1
      where name in ('requests', 'agents', 'clients', 'owners')",
 );
-/// A write that changes nothing.
-pub(crate) const PROBE: Text =
-    both("update checkpoints set position = position where name = 'requests'");
+/// A write that changes nothing of importance. On SQLite it needs as much room as a step of a sign-in
+/// does: a disk with room for one page more is full.
+pub(crate) const PROBE: Text = Text {
+    sqlite: "insert into server (name, value) values ('probe', hex(randomblob(24576)))
+        on conflict (name) do update set value = excluded.value",
+    postgres: "update checkpoints set position = position where name = 'requests'",
+};
 /// Moves a follower's checkpoint on, unless another node has done so.
 pub(crate) const ADVANCE_CHECKPOINT: Text =
     both("update checkpoints set position = $1 where name = $2 and position = $3");

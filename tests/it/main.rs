@@ -7,6 +7,7 @@ mod archive;
 mod artefacts;
 mod authorize;
 mod backup;
+mod bad_days;
 mod browser;
 mod claims;
 mod cli;

@@ -20,23 +20,25 @@ use crate::{
 
 /// What happens to what the database says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     /// It gets through.
     Pass,
     /// The answer to the next COMMIT is lost, and the connection with it.
     LoseCommit,
     /// Nothing gets through in either direction, and no connection ends.
     Silent,
+    /// Nobody is there: connections end, and none is made.
+    Gone,
 }
 
 /// A way to the database that can be broken.
-struct Proxy {
-    url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     mode: Arc<Mutex<Mode>>,
 }
 
 impl Proxy {
-    async fn before(url: &str) -> Self {
+    pub(crate) async fn before(url: &str) -> Self {
         let (rest, address) = url.rsplit_once('@').expect("user and password");
         let (target, database) = address.split_once('/').expect("a database");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -47,8 +49,14 @@ impl Proxy {
             while let Ok((client, _)) = listener.accept().await {
                 let (target, mode) = (target.clone(), Arc::clone(&shared));
                 tokio::spawn(async move {
+                    if *locked(&mode) == Mode::Gone {
+                        return;
+                    }
                     if let Ok(server) = TcpStream::connect(&target).await {
-                        forward(client, server, &mode).await;
+                        tokio::select! {
+                            () = forward(client, server, &mode) => {}
+                            () = while_not_gone(&mode) => {}
+                        }
                     }
                 });
             }
@@ -59,7 +67,7 @@ impl Proxy {
         }
     }
 
-    fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         *locked(&self.mode) = mode;
     }
 
@@ -95,6 +103,12 @@ async fn forward(mut client: TcpStream, mut server: TcpStream, mode: &Mutex<Mode
                 }
             }
         }
+    }
+}
+
+async fn while_not_gone(mode: &Mutex<Mode>) {
+    while *locked(mode) != Mode::Gone {
+        tokio::time::sleep(crate::support::process::PAUSE).await;
     }
 }
 

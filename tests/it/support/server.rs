@@ -44,11 +44,31 @@ pub(crate) fn program() -> Command {
     command
 }
 
+/// The same call, made by another program that is told it.
+fn started_by(starter: &str, words: &[String], call: &Command) -> Command {
+    let mut command = Command::new(starter);
+    command
+        .args(words)
+        .arg(call.get_program())
+        .args(call.get_args());
+    if let Some(folder) = call.get_current_dir() {
+        command.current_dir(folder);
+    }
+    for (name, value) in call.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// Settings of a server that differ from the defaults.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     admin_key: String,
     issuer: Option<String>,
+    through: Vec<String>,
     args: Vec<String>,
     env: Vec<(String, String)>,
 }
@@ -58,6 +78,7 @@ impl Options {
         Self {
             admin_key: arbitrary_text(),
             issuer: None,
+            through: vec![],
             args: vec![],
             env: vec![],
         }
@@ -66,6 +87,12 @@ impl Options {
     /// A further argument of `serve`.
     pub(crate) fn arg(&mut self, arg: impl Into<String>) -> &mut Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// What starts the program, given its name and arguments: it must become the program.
+    pub(crate) fn through(&mut self, words: &[&str]) -> &mut Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -296,6 +323,9 @@ impl TestServer {
     fn launch(&mut self) {
         let mut command = self.command();
         command.arg("serve").args(&self.options.args);
+        if let Some((starter, words)) = self.options.through.split_first() {
+            command = started_by(starter, words, &command);
+        }
         let process = Process::start_with(&mut command, self.output.clone(), Ending::Kill);
         self.process = Some(process);
     }
