@@ -18,6 +18,15 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
+/// The website's link to /authorize.
+pub(crate) fn link(client_id: &str) -> String {
+    format!(
+        "/authorize?response_type=code&client_id={client_id}&redirect_uri={REDIRECT_URI}\
+         &scope=openid+profile+email&state=0123456789abcdef&nonce=fedcba9876543210\
+         &code_challenge={CHALLENGE}&code_challenge_method=S256"
+    )
+}
+
 /// The requests of a flow, in order.
 pub(crate) const STEPS: [&str; 7] = [
     "GET /authorize",
@@ -111,13 +120,8 @@ impl Worker {
     }
 
     async fn open_page(&mut self) -> Result<Waiting> {
-        let path = format!(
-            "/authorize?response_type=code&client_id={}&redirect_uri={REDIRECT_URI}\
-             &scope=openid+profile+email&state=0123456789abcdef&nonce=fedcba9876543210\
-             &code_challenge={CHALLENGE}&code_challenge_method=S256",
-            self.party.client_id
-        );
-        let page = self.calls.get(&path, "").await?.ok()?;
+        let path = link(&self.party.client_id);
+        let page = self.calls.get(&path, &self.party.forwarded).await?.ok()?;
         let cookie = page
             .header("set-cookie")
             .and_then(|cookie| cookie.split(';').next());
@@ -159,9 +163,10 @@ impl Worker {
         let body = body.to_string();
         let Self { calls, stream, .. } = self;
         let start = Instant::now();
+        let headers = format!("{}{}", page.cookie, self.party.forwarded);
         let call = calls.post(
             "/api/agent/authenticate",
-            &page.cookie,
+            &headers,
             "application/json",
             &body,
         );

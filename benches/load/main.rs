@@ -4,16 +4,20 @@
 //! drives both servers with one generator, interleaved and repeated, so that every figure stands
 //! beside its limit in the same run. Prints tables and writes `target/bench/load.json`.
 //!
+//! `cargo bench --bench load -- flood` and `-- soak` measure a bad minute and a day in minutes instead.
+//!
 //! `cargo bench --bench load -- --short` takes seconds and shows that it still works, not how fast
 //! anything is; so does `cargo test --benches`.
 
 mod client;
 mod drive;
+mod flood;
 mod flow;
 mod machine;
 mod null;
 mod report;
 mod servers;
+mod soak;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/support/watchdog.rs"]
 mod watchdog;
@@ -76,6 +80,11 @@ impl Plan {
         }
     }
 
+    /// Whether it only shows that everything still works.
+    fn is_short(&self) -> bool {
+        self.length < Duration::from_secs(1)
+    }
+
     /// Reads the arguments. Cargo says `--bench` only when it is asked for figures.
     fn of(arguments: &[String]) -> Result<Self> {
         let says = |word: &str| arguments.iter().any(|argument| argument == word);
@@ -112,7 +121,13 @@ async fn main() -> Result<()> {
     {
         return null::serve().await;
     }
-    let plan = Plan::of(&arguments)?;
+    let (job, arguments) = match arguments.split_first() {
+        Some((first, rest)) if ["flood", "soak"].contains(&first.as_str()) => {
+            (Some(first.as_str()), rest)
+        }
+        _ => (None, arguments.as_slice()),
+    };
+    let plan = Plan::of(arguments)?;
     // On the disk of the build, not in a folder that may be in memory: durability is what costs.
     let folder = tempfile::Builder::new()
         .prefix("load-")
@@ -120,6 +135,13 @@ async fn main() -> Result<()> {
     watchdog::remove_at_end(folder.path());
 
     let began = Clock.now();
+    if let Some(job) = job {
+        return bad_times(job, folder.path(), &plan).await;
+    }
+    if plan.is_short() {
+        bad_times("flood", &folder.path().join("flood"), &plan).await?;
+        bad_times("soak", &folder.path().join("soak"), &plan).await?;
+    }
     let mut bench = Bench::start(folder.path(), plan).await?;
     for repetition in 1..=bench.plan.repetitions {
         eprintln!("repetition {repetition} of {}", bench.plan.repetitions);
@@ -153,6 +175,31 @@ async fn main() -> Result<()> {
     bench.log.close().await;
     Ok(())
 }
+
+/// A bad minute, or a day in minutes.
+async fn bad_times(job: &str, folder: &Path, plan: &Plan) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut report = Report::default();
+    match (job, plan.is_short()) {
+        ("flood", true) => flood::flood(folder, 1, plan.length, &mut report).await?,
+        ("flood", false) => {
+            flood::flood(folder, plan.repetitions, FLOOD / 3, &mut report).await?;
+        }
+        (_, true) => soak::soak(folder, plan.length * 10, &mut report).await?,
+        (_, false) => soak::soak(folder, SOAK, &mut report).await?,
+    }
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .with_file_name("bench")
+        .join(format!("{job}.json"));
+    report.write(&file, &json!({ "release": !cfg!(debug_assertions) }))?;
+    println!("{}\nwritten to {}", report.tables(), file.display());
+    Ok(())
+}
+
+/// How long auth-agent is flooded in all, as often as it is repeated by default.
+const FLOOD: Duration = Duration::from_secs(60);
+/// How long a day in minutes takes.
+const SOAK: Duration = Duration::from_secs(300);
 
 /// Everything that is running, and what came of it.
 struct Bench {

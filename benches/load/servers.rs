@@ -53,11 +53,19 @@ impl Server {
         })
     }
 
-    /// `auth-agent serve` on SQLite in a fresh folder, ready to answer.
+    /// `auth-agent serve` on SQLite in a fresh folder, ready to answer; how much it can do is the
+    /// question, not how much one caller may.
     pub(crate) async fn auth_agent(folder: &Path) -> Result<Self> {
+        // Pages that are opened early must still wait when their turn comes.
+        let settings = ["--limits", "off", "--request-lifetime", "7200"];
+        Self::auth_agent_with(folder, &settings).await
+    }
+
+    /// The same with those settings.
+    pub(crate) async fn auth_agent_with(folder: &Path, settings: &[&str]) -> Result<Self> {
         let mut last: Error = "not tried".into();
         for _ in 0..5 {
-            match Self::try_auth_agent(folder).await {
+            match Self::try_auth_agent(folder, settings).await {
                 Ok(server) => return Ok(server),
                 // Somebody else may have taken the port meanwhile.
                 Err(error) => last = error,
@@ -66,7 +74,7 @@ impl Server {
         Err(last)
     }
 
-    async fn try_auth_agent(folder: &Path) -> Result<Self> {
+    async fn try_auth_agent(folder: &Path, settings: &[&str]) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = folder.join("server.log");
         let output = File::create(&log)?;
@@ -78,12 +86,9 @@ impl Server {
         }
         let child = command
             .args(["serve", "--listen", &address.to_string()])
-            // Pages that are opened early must still wait when their turn comes.
-            .args(["--request-lifetime", "7200"])
+            .args(settings)
             .env("AUTH_AGENT_DATA_DIR", folder.join("data"))
             .env("AUTH_AGENT_ADMIN_KEY", ADMIN_KEY)
-            // How much the server can do is the question, not how much one caller may.
-            .env("AUTH_AGENT_LIMITS", "off")
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -170,6 +175,8 @@ pub(crate) struct Party {
     pub(crate) client_id: String,
     /// `Authorization: Basic …`, a whole header line.
     pub(crate) basic: String,
+    /// What a proxy before the server tells of browser and agent, whole header lines.
+    pub(crate) forwarded: String,
     /// The agent.
     pub(crate) agent: Arc<Agent>,
 }
@@ -201,6 +208,7 @@ impl Party {
         Self {
             client_id,
             basic: format!("authorization: Basic {basic}\r\n"),
+            forwarded: String::new(),
             agent,
         }
     }
@@ -238,6 +246,30 @@ pub(crate) async fn register(
         parties.push(agents.iter().map(of).collect());
     }
     Ok(parties)
+}
+
+/// The same with the network address of a browser and an agent, an IPv4 one by its number.
+pub(crate) fn calling_from(party: &Party, address: u32) -> Arc<Party> {
+    Arc::new(Party {
+        client_id: party.client_id.clone(),
+        basic: party.basic.clone(),
+        forwarded: forwarded(address),
+        agent: Arc::clone(&party.agent),
+    })
+}
+
+/// The header line by which a proxy tells of an address.
+pub(crate) fn forwarded(address: u32) -> String {
+    format!("x-forwarded-for: {}\r\n", Ipv4Addr::from_bits(address))
+}
+
+/// An administrator's GET.
+pub(crate) async fn look(connection: &mut Connection, path: &str) -> Result<Value> {
+    let key = format!("authorization: Bearer {ADMIN_KEY}\r\n");
+    let path = format!("/api/admin/{path}");
+    Ok(serde_json::from_str(
+        &connection.get(&path, &key).await?.ok()?.body,
+    )?)
 }
 
 async fn administer(connection: &mut Connection, what: &str, body: &Value) -> Result<Value> {
