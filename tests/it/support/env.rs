@@ -2,6 +2,7 @@
 
 use super::{
     api::Api,
+    ledger,
     server::{Backend, Options, TestServer},
 };
 
@@ -16,6 +17,16 @@ impl Env {
     /// The server that tests without special settings share.
     pub(crate) async fn server(&self) -> &'static TestServer {
         TestServer::shared(self.backend).await
+    }
+
+    /// After a test: nothing that any test has held stands in what the shared server wrote.
+    pub(crate) async fn assert_nothing_leaked(&self) {
+        if let Some(server) = TestServer::shared_if_started(self.backend) {
+            server.assert_nothing_leaked();
+            let call = server.api().get("/metrics").bearer_auth(server.admin_key());
+            let metrics = server.api().send(call).await;
+            ledger::assert_none_in("the metrics", &metrics.text);
+        }
     }
 
     /// A client of the shared server.
@@ -40,12 +51,16 @@ macro_rules! on_both_databases {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn sqlite() {
-                run($crate::support::Env { backend: $crate::support::Backend::Sqlite }).await;
+                let env = $crate::support::Env { backend: $crate::support::Backend::Sqlite };
+                run(env).await;
+                env.assert_nothing_leaked().await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                run($crate::support::Env { backend: $crate::support::Backend::Postgres }).await;
+                let env = $crate::support::Env { backend: $crate::support::Backend::Postgres };
+                run(env).await;
+                env.assert_nothing_leaked().await;
             }
         }
     )+};

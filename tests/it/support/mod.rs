@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod env;
+pub(crate) mod ledger;
 pub(crate) mod pkce;
 pub(crate) mod postgres;
 pub(crate) mod process;

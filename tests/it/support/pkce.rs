@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
-use super::process::arbitrary_text;
+use super::{ledger, process::arbitrary_text};
 
 /// A verifier and its challenge, method S256.
 #[derive(Debug, Clone)]
@@ -18,6 +18,7 @@ impl Pkce {
     /// A fresh pair.
     pub(crate) fn new() -> Self {
         let verifier = arbitrary_text();
+        ledger::note("a verifier", &verifier);
         let challenge = Self::challenge(&verifier);
         Self {
             verifier,

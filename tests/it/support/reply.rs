@@ -1,7 +1,9 @@
 //! A whole answer, read to its end.
 
-use reqwest::header::HeaderMap;
+use reqwest::header::{self, HeaderMap};
 use serde_json::Value;
+
+use super::ledger;
 
 /// Status, headers and body.
 #[derive(Debug, Clone)]
@@ -23,6 +25,21 @@ impl Reply {
         let headers = response.headers().clone();
         let text = response.text().await.expect("the body arrives");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if status >= 400 {
+            ledger::assert_none_in("a refusal", &text);
+        } else {
+            ledger::note_all(&json);
+        }
+        for value in headers.get_all(header::SET_COOKIE) {
+            let cookie = value.to_str().unwrap_or_default();
+            if let Some((_, secret)) = cookie.split(';').next().unwrap_or_default().split_once('=')
+            {
+                ledger::note("a cookie", secret);
+            }
+        }
+        if let Some(address) = headers.get(header::LOCATION) {
+            ledger::note_code(address.to_str().unwrap_or_default());
+        }
         Self {
             status,
             headers,

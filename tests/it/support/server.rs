@@ -4,6 +4,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -13,13 +14,17 @@ use tokio::sync::OnceCell;
 
 use super::{
     api::Api,
+    ledger,
     postgres::{Database, Postgres},
-    process::{Output, PATIENCE, PAUSE, Process, arbitrary_text, free_port},
+    process::{Output, PATIENCE, PAUSE, Process, arbitrary_text, free_port, locked},
     watchdog::{self, Ending},
 };
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_auth-agent");
+
+/// Which lines it logs.
+const LOG: &str = "AUTH_AGENT_LOG";
 
 /// What the contract promises for SIGTERM.
 const SHUTDOWN: Duration = Duration::from_secs(10);
@@ -42,6 +47,17 @@ pub(crate) fn program() -> Command {
         }
     }
     command
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        // A second panic would hide the first.
+        if !std::thread::panicking() {
+            self.process = None;
+            *locked(&self.looked) = (0, 0);
+            self.assert_nothing_leaked();
+        }
+    }
 }
 
 /// The same call, made by another program that is told it.
@@ -124,6 +140,8 @@ pub(crate) struct TestServer {
     master_key: Option<String>,
     database: Option<Database>,
     backend: Backend,
+    /// How much of its output has been looked through, at the last time but one and at the last.
+    looked: Mutex<(usize, usize)>,
     // After the process: a folder in use cannot be removed for good.
     folder: TempDir,
 }
@@ -152,8 +170,11 @@ impl TestServer {
         // Several nodes share one key, so it has to be given; a file is made for SQLite alone.
         let master_key = database.as_ref().map(|_| {
             let bytes: Vec<u8> = arbitrary_text().bytes().take(32).collect();
-            BASE64_STANDARD.encode(bytes)
+            let key = BASE64_STANDARD.encode(bytes);
+            ledger::note("a master key", &key);
+            key
         });
+        ledger::note("an admin key", &options.admin_key);
         let output = Output::default();
         let (process, port) = (None, 0);
         let mut server = Self {
@@ -164,6 +185,7 @@ impl TestServer {
             master_key,
             database,
             backend,
+            looked: Mutex::default(),
             folder,
         };
         for _ in 0..10 {
@@ -178,13 +200,22 @@ impl TestServer {
 
     /// A server that many tests share: nothing that a test does to it may disturb the others.
     pub(crate) async fn shared(backend: Backend) -> &'static Self {
+        let cell = Self::shared_cell(backend);
+        cell.get_or_init(|| Self::start(backend, |_| {})).await
+    }
+
+    /// The same, if a test has asked for it.
+    pub(crate) fn shared_if_started(backend: Backend) -> Option<&'static Self> {
+        Self::shared_cell(backend).get()
+    }
+
+    fn shared_cell(backend: Backend) -> &'static OnceCell<Self> {
         static SQLITE: OnceCell<TestServer> = OnceCell::const_new();
         static POSTGRES: OnceCell<TestServer> = OnceCell::const_new();
-        let cell = match backend {
+        match backend {
             Backend::Sqlite => &SQLITE,
             Backend::Postgres => &POSTGRES,
-        };
-        cell.get_or_init(|| Self::start(backend, |_| {})).await
+        }
     }
 
     /// A client of its endpoints. Each test makes its own: connections die with a test's runtime.
@@ -244,6 +275,21 @@ impl TestServer {
     /// Everything that it has printed since it was first started.
     pub(crate) fn logs(&self) -> String {
         self.output.text()
+    }
+
+    /// That none of its log lines holds anything secret, as far as they were not looked through twice
+    /// before: a line may be written a moment before its secret is known to a test.
+    pub(crate) fn assert_nothing_leaked(&self) {
+        let text = self.output.text();
+        let from = {
+            let mut looked = locked(&self.looked);
+            let from = looked.0;
+            *looked = (looked.1, text.len());
+            from
+        };
+        // Whole lines.
+        let from = text[..from].rfind('\n').map_or(0, |end| end + 1);
+        ledger::assert_none_in("a log line", &text[from..]);
     }
 
     /// Its process.
@@ -323,6 +369,10 @@ impl TestServer {
     fn launch(&mut self) {
         let mut command = self.command();
         command.arg("serve").args(&self.options.args);
+        if !self.options.env.iter().any(|(name, _)| name == LOG) {
+            // As much as it has to say, so that it is seen to be harmless.
+            command.env(LOG, "info,auth_agent=debug");
+        }
         if let Some((starter, words)) = self.options.through.split_first() {
             command = started_by(starter, words, &command);
         }

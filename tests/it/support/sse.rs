@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::process::PATIENCE;
+use super::{ledger, process::PATIENCE};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +81,7 @@ impl Sse {
             if line.is_empty() {
                 if let Some(data) = data {
                     event.data = serde_json::from_str(&data).expect("data is JSON");
+                    ledger::note_all(&event.data);
                     return Some(event);
                 }
                 continue;
