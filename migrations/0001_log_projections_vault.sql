@@ -46,6 +46,8 @@ create table agents (
     state text not null
 );
 
+create index agents_by_owner on agents (owner_id);
+
 create table clients (
     id text not null primary key,
     version bigint not null,
@@ -135,9 +137,11 @@ create table derivation_keys (
     created_at bigint not null
 );
 
+-- Those that live. Which role may what is the program's to know.
 create table admin_keys (
     id text not null primary key,
     name text not null unique,
-    secret_mac text not null,
+    role text not null,
+    secret_mac text not null unique,
     created_at bigint not null
 );

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use uuid::{Builder, Uuid};
 
-use crate::domain::{AgentId, ClientId, EventId, OwnerId, RequestId};
+use crate::domain::{AdminKeyId, AgentId, ClientId, EventId, OwnerId, RequestId};
 
 /// The wall clock, to the microsecond (the log's resolution).
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,8 +59,18 @@ pub fn new_event_id() -> EventId {
 /// A fresh request id: time-ordered (UUIDv7, RFC 9562 §5.7), so that indexes grow at their end.
 #[must_use]
 pub fn new_request_id(now: Timestamp) -> RequestId {
+    RequestId::from_uuid(ordered_uuid(now))
+}
+
+fn ordered_uuid(now: Timestamp) -> Uuid {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
-    RequestId::from_uuid(Builder::from_unix_timestamp_millis(millis, &random()).into_uuid())
+    Builder::from_unix_timestamp_millis(millis, &random()).into_uuid()
+}
+
+/// A fresh admin key's id: time-ordered too, so that lists are in the order of making.
+#[must_use]
+pub fn new_admin_key_id(now: Timestamp) -> AdminKeyId {
+    AdminKeyId::from_uuid(ordered_uuid(now))
 }
 
 fn random_uuid() -> Uuid {

@@ -98,6 +98,11 @@ identifier!(
     OwnerId, "owner_", "owner"
 );
 
+identifier!(
+    /// A named admin key; ordered by when it was made.
+    AdminKeyId, "admin_key_", "admin key"
+);
+
 /// 128 random bits: names an event, makes its body unguessable, and is what codes and refresh
 /// tokens are derived from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,7 @@
 //! command and yields a [`Decision`]: the facts to append, and the outcome to answer. Both at once,
 //! because a refusal may have consequences: a replayed code is refused *and* ends the grant.
 
+mod administration;
 mod admission;
 mod agent;
 pub mod auth_request;
@@ -22,6 +23,9 @@ mod redirect_uri;
 mod scope;
 mod stream;
 
+pub use administration::{
+    AdminKeyCreated, AdminKeyRevoked, AdminRole, AdministrationFact, AuditLogRead, UnknownRole,
+};
 pub use admission::{Admission, AdmissionStatus, RevokedForGood};
 pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended};
 pub use auth_request::{AuthRequest, RequestFact};
@@ -30,9 +34,9 @@ pub use client::{
     SubjectKind, TokenAlgorithm, UnknownAlgorithm, UpdateRefusal,
 };
 pub use event::{
-    Actor, AdminKeyCreated, AdministrationFact, AuditLogRead, DerivationKeyFact, Envelope, Fact,
-    FactError, KeyActivated, KeyGenerated, Metadata, Recorded, SecretRotated, SigningKeyFact,
-    SigningKeyGenerated, Upcaster, decode, is_event_type, newest_schema,
+    Actor, DerivationKeyFact, Envelope, Fact, FactError, KeyActivated, KeyGenerated, Metadata,
+    Recorded, SecretRotated, SigningKeyFact, SigningKeyGenerated, Upcaster, decode, is_event_type,
+    newest_schema,
 };
 pub use id::*;
 pub use limit::{FullAt, InvalidLimit, Limit};

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ApiError,
+    admin::entry::AdminKeys,
     extract::{Caller, RequestCookies},
     limit::Limits,
     pending::Pending,
@@ -59,8 +60,7 @@ pub(crate) struct App {
     pub(crate) hash_keys: HashKeys,
     pub(crate) master_key: MasterKey,
     pub(crate) address_keys: DashMap<String, Arc<MacKey>>,
-    /// Keyed hash of each admin key, with its name.
-    pub(crate) admin_keys: Vec<(String, String)>,
+    pub(crate) admin_keys: AdminKeys,
     /// Cancelled when the server is to stop: streams end.
     pub(crate) stop: CancellationToken,
     pub(crate) started_at: Timestamp,

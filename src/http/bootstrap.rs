@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::{
+    admin::entry::{self, AdminKeys},
     app::{App, HashKeys},
     limit::Limits,
     pending::Pending,
@@ -22,21 +23,21 @@ use super::{
 use crate::{
     config::Config,
     crypto::{
-        DerivationKeys, Hasher, KeyRing, MasterKey, Secret, SecretKind, SecretTagger, SigningKey,
-        TokenMinter,
+        DerivationKeys, Hasher, KeyRing, MasterKey, Secret, SecretTagger, SigningKey, TokenMinter,
     },
-    domain::TokenAlgorithm,
+    domain::{AdminRole, TokenAlgorithm},
     edge::{self, Clock},
     push::Doorbells,
-    store::{KeyMaterial, NewKeys, Opened, Store, StoreError, StoreGuard, sqlite_file},
+    store::{
+        AdminKey, KeyMaterial, NewAdminKey, NewKeys, Opened, Store, StoreError, StoreGuard,
+        sqlite_file,
+    },
 };
 
 /// Descriptors left for everything that is not a waiting page's stream.
 const SPARE_DESCRIPTORS: u64 = 512;
 /// The name of the first admin key.
 const FIRST_ADMIN_KEY: &str = "first";
-/// The name under which the key from the environment acts.
-const ENVIRONMENT_ADMIN_KEY: &str = "environment";
 
 /// Why the server does not start: one clear line each.
 #[derive(Debug, thiserror::Error)]
@@ -141,10 +142,7 @@ pub(super) async fn start(
 
     let mut first_admin_key = None;
     if fingerprint.is_none() {
-        let admin_key = config
-            .admin_key
-            .is_none()
-            .then(|| tagger.issue(SecretKind::Admin, FIRST_ADMIN_KEY, edge::random()));
+        let admin_key = config.admin_key.is_none().then(|| entry::issue(&tagger));
         if let (Some(key), true) = (&admin_key, keep_admin_key) {
             // Written before it counts: a key that nobody has is worse than a file of no use.
             let path = config.admin_key_file();
@@ -154,11 +152,17 @@ pub(super) async fn start(
                 path.display()
             ));
         }
-        let admin = admin_key.as_ref().map(|key| {
-            let mac = hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]);
-            (FIRST_ADMIN_KEY.to_owned(), mac)
+        let now = store.now().await?;
+        let admin = admin_key.as_ref().map(|key| NewAdminKey {
+            key: AdminKey {
+                id: edge::new_admin_key_id(now),
+                name: FIRST_ADMIN_KEY.to_owned(),
+                role: AdminRole::Admin,
+                created_at: now,
+            },
+            secret_mac: hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]),
         });
-        let keys = new_keys(&master_key, admin, store.now().await?).await?;
+        let keys = new_keys(&master_key, admin, now).await?;
         match store.install_keys(keys).await {
             Ok(()) => {
                 notices.push("made signing keys (RS256, ES256, EdDSA) and a derivation key".into());
@@ -182,11 +186,10 @@ pub(super) async fn start(
         }
     }
 
-    let mut admin_keys = store.admin_keys().await?;
-    if let Some(key) = &config.admin_key {
-        let mac = hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]);
-        admin_keys.push((ENVIRONMENT_ADMIN_KEY.to_owned(), mac));
-    }
+    let environment = config
+        .admin_key
+        .as_ref()
+        .map(|key| hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]));
     let signing = signing_keys(&store, &master_key).await?;
     let ring = KeyRing::new(signing).map_err(|error| StartError::Keys(error.to_string()))?;
     let app = App {
@@ -210,7 +213,7 @@ pub(super) async fn start(
         hash_keys,
         master_key,
         address_keys: DashMap::new(),
-        admin_keys,
+        admin_keys: AdminKeys::new(environment),
         stop,
         started_at: Clock.now(),
     };
@@ -323,7 +326,7 @@ fn context(kind: &str, id: &str) -> String {
 
 async fn new_keys(
     master_key: &MasterKey,
-    admin: Option<(String, String)>,
+    admin: Option<NewAdminKey>,
     now: Timestamp,
 ) -> Result<NewKeys, StartError> {
     let failed = |error: String| StartError::Keys(error);

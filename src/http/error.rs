@@ -116,7 +116,7 @@ const fn status_of(code: ErrorCode) -> StatusCode {
         | ErrorCode::Forbidden => StatusCode::FORBIDDEN,
         ErrorCode::UnknownRequest | ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::RequestExpired => StatusCode::GONE,
-        ErrorCode::RequestClosed => StatusCode::CONFLICT,
+        ErrorCode::RequestClosed | ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::SlowDown => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::ServerError => StatusCode::INTERNAL_SERVER_ERROR,

@@ -65,6 +65,8 @@ pub enum ErrorCode {
     UnsupportedMediaType,
     /// The body or a header is too large.
     TooLarge,
+    /// What is asked for is not possible beside what there is.
+    Conflict,
     /// No valid admin key.
     Unauthorized,
     /// The browser does not hold the request's cookie.
@@ -106,6 +108,7 @@ impl ErrorCode {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooLarge => "too_large",
+            Self::Conflict => "conflict",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
         }

@@ -39,7 +39,24 @@ pub(crate) enum VaultTable {
     Server,
 }
 
-/// Removal from the vault, in the same transaction.
+/// What is taken out of the vault by its key, in the same transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Removal {
+    /// By the request's id.
+    RequestDetails,
+    /// All of an agent or client, by its id.
+    Credentials,
+    /// By the owner's id.
+    Person,
+    /// By the agent's id.
+    AgentProfile,
+    /// By its scope.
+    AddressKey,
+    /// By its id.
+    AdminKey,
+}
+
+/// Removal of what has ended, in the same transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Sweep {
     /// What is kept for requests that ended before that moment, details and claims; and secrets that
@@ -90,10 +107,12 @@ pub(crate) struct Append {
     pub(crate) vault: Vec<(VaultTable, Value)>,
     /// Holders whose credentials make way for a new one, as `{holder, until}`.
     pub(crate) retire: Vec<Value>,
-    /// Requests whose details end with this.
-    pub(crate) forget: Vec<String>,
     /// Streams of requests whose events become stubs, and whose rows go.
     pub(crate) archive: Vec<String>,
+    /// What leaves the vault with this, each by its key.
+    pub(crate) remove: Vec<(Removal, String)>,
+    /// Claims that are given up with this, for others to make.
+    pub(crate) release: Vec<String>,
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) advance: Option<Advance>,
     /// Writes something that changes nothing, to see whether writing works.

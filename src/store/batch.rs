@@ -9,7 +9,7 @@ use sqlx::Row;
 
 use super::{
     StoreError,
-    append::{Advance, Append, Committed, EventRow, Sweep, VaultTable},
+    append::{Advance, Append, Committed, EventRow, Removal, Sweep, VaultTable},
     as_i64, as_u64,
     database::{Writable, on},
     projection::{Projected, Rows, Table, row_id},
@@ -178,8 +178,9 @@ struct Changes<'a> {
     claims: Vec<Value>,
     vault: HashMap<VaultTable, Vec<&'a Value>>,
     retire: Vec<&'a Value>,
-    forget: Vec<&'a str>,
     archive: Vec<&'a str>,
+    remove: HashMap<Removal, Vec<&'a str>>,
+    release: Vec<&'a str>,
 }
 
 impl<'a> Changes<'a> {
@@ -252,6 +253,11 @@ impl<'a> Changes<'a> {
             known.versions.insert(stream.to_owned(), version);
         }
         known.head = position;
+        for key in &append.release {
+            // Whoever made it did so in an earlier batch: what gives it up has seen it made.
+            known.claims.remove(key);
+            self.release.push(key);
+        }
         for claim in &append.claims {
             known.claims.insert(claim.key.clone(), claim.value.clone());
             self.claims.push(claim.row());
@@ -264,9 +270,11 @@ impl<'a> Changes<'a> {
             self.vault.entry(*table).or_default().push(row);
         }
         self.events.extend(events);
-        self.forget.extend(append.forget.iter().map(String::as_str));
         self.archive
             .extend(append.archive.iter().map(String::as_str));
+        for (what, key) in &append.remove {
+            self.remove.entry(*what).or_default().push(key);
+        }
         Ok(committed)
     }
 
@@ -280,6 +288,11 @@ impl<'a> Changes<'a> {
             let events = serde_json::to_string(&self.events)?;
             connection.run(sql::INSERT_EVENTS, Some(&events)).await?;
             set_projected(connection, head).await?;
+        }
+        if !self.release.is_empty() {
+            // Before they are made again.
+            let keys = json!(self.release).to_string();
+            connection.run(sql::DELETE_CLAIMS, Some(&keys)).await?;
         }
         if !self.claims.is_empty() {
             let claims = Value::Array(self.claims).to_string();
@@ -300,9 +313,9 @@ impl<'a> Changes<'a> {
                 .run(insert_into(table), Some(&serde_json::to_string(&rows)?))
                 .await?;
         }
-        if !self.forget.is_empty() {
-            let ids = json!(self.forget).to_string();
-            connection.run(sql::DELETE_DETAILS, Some(&ids)).await?;
+        for (what, keys) in self.remove {
+            let keys = json!(keys).to_string();
+            connection.run(delete_from(what), Some(&keys)).await?;
         }
         if !self.archive.is_empty() {
             let ids: Vec<&str> = self.archive.iter().map(|stream| row_id(stream)).collect();
@@ -315,6 +328,17 @@ impl<'a> Changes<'a> {
                 .await?;
         }
         Ok(())
+    }
+}
+
+const fn delete_from(what: Removal) -> sql::Text {
+    match what {
+        Removal::RequestDetails => sql::DELETE_DETAILS,
+        Removal::Credentials => sql::DELETE_CREDENTIALS,
+        Removal::Person => sql::DELETE_PEOPLE,
+        Removal::AgentProfile => sql::DELETE_PROFILES,
+        Removal::AddressKey => sql::DELETE_ADDRESS_KEYS,
+        Removal::AdminKey => sql::DELETE_ADMIN_KEYS,
     }
 }
 

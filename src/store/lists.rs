@@ -21,13 +21,24 @@ pub struct Listed<I, S> {
     pub email: Option<String>,
 }
 
-/// Part of a list.
+/// Part of a list whose cursor is a `C`.
 #[derive(Debug)]
-pub struct Page<T> {
+pub struct Page<T, C = u64> {
     /// The entries.
     pub items: Vec<T>,
     /// Where the next page begins, if there is one.
-    pub next: Option<u64>,
+    pub next: Option<C>,
+}
+
+impl<T, C> Page<T, C> {
+    /// What was found, which is one more than the limit where there is a next page.
+    pub(super) fn cut(mut found: Vec<T>, limit: u32, cursor: impl Fn(&T) -> C) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(cursor);
+        Self { items: found, next }
+    }
 }
 
 /// Counts for everybody to see.

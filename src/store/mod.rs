@@ -7,6 +7,7 @@
 //! [`sql`] holds every SQL text, [`vault`] what may not be in the log, [`follower`] those who read
 //! on behind the head, [`maintenance`] the check and the rebuild of the projections.
 
+mod admin_keys;
 mod administration;
 mod append;
 mod archive;
@@ -35,6 +36,7 @@ use sqlx::Row;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+pub use admin_keys::{AdminKey, KeyStays, NameTaken, NewAdminKey};
 pub use append::Committed;
 pub use archive::{ArchiveError, Retention, retain};
 pub use audit::AuditFilter;

@@ -7,7 +7,7 @@ use sqlx::Row;
 
 use super::{
     Append, MAX_RETRIES, Person, Store, StoreError,
-    append::VaultTable,
+    append::{Removal, VaultTable},
     as_u64, on,
     projection::{Projected, row_id},
     sql, timestamp,
@@ -170,7 +170,9 @@ impl Store {
             }
             if redeemed {
                 // What the vault kept for the browser's way home is of no more use.
-                append.forget.push(request.to_string());
+                append
+                    .remove
+                    .push((Removal::RequestDetails, request.to_string()));
             }
             append.facts(
                 StreamId::AuthRequest(*request),

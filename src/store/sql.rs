@@ -315,6 +315,7 @@ pub(crate) const INSERT_DETAILS: Text = rows!(
 );
 pub(crate) const DELETE_DETAILS: Text =
     texts!("delete from request_details where request_id in", "");
+pub(crate) const DELETE_CLAIMS: Text = texts!("delete from claims where key in", "");
 pub(crate) const SWEEP_DETAILS: Text = both("delete from request_details where expires_at < $1");
 pub(crate) const SWEEP_CLAIMS: Text = both("delete from claims where expires_at < $1");
 pub(crate) const INSERT_CREDENTIALS: Text = rows!(
@@ -344,12 +345,15 @@ pub(crate) const EXPIRE_CREDENTIALS: Text = rows!(
     "update credentials set expires_at = cast(r.value->>'until' as bigint) from",
     "where r.value->>'holder' = credentials.holder"
 );
+pub(crate) const DELETE_CREDENTIALS: Text = texts!("delete from credentials where holder in", "");
 pub(crate) const SWEEP_CREDENTIALS: Text = both("delete from credentials where expires_at < $1");
 pub(crate) const INSERT_PEOPLE: Text = rows!(
     "insert into people (owner_id, email_key, email, name)
      select r.value->>'owner_id', r.value->>'email_key', r.value->>'email', r.value->>'name' from",
-    ""
+    "where true on conflict (owner_id) do update set email_key = excluded.email_key,
+       email = excluded.email, name = excluded.name"
 );
+pub(crate) const DELETE_PEOPLE: Text = texts!("delete from people where owner_id in", "");
 pub(crate) const PERSON: Text = both("select email, name from people where owner_id = $1");
 pub(crate) const OWNER_BY_EMAIL: Text = both("select owner_id from people where email_key = $1");
 pub(crate) const INSERT_PROFILES: Text = rows!(
@@ -357,6 +361,7 @@ pub(crate) const INSERT_PROFILES: Text = rows!(
      select r.value->>'agent_id', r.value->>'agent_name' from",
     "where true on conflict (agent_id) do update set agent_name = excluded.agent_name"
 );
+pub(crate) const DELETE_PROFILES: Text = texts!("delete from agent_profiles where agent_id in", "");
 pub(crate) const PROFILE: Text = both("select agent_name from agent_profiles where agent_id = $1");
 pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(
     "insert into address_keys (scope, sealed, created_at)
@@ -364,6 +369,7 @@ pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(
     "where true on conflict (scope) do nothing"
 );
 pub(crate) const ADDRESS_KEY: Text = both("select sealed from address_keys where scope = $1");
+pub(crate) const DELETE_ADDRESS_KEYS: Text = texts!("delete from address_keys where scope in", "");
 pub(crate) const SWEEP_ADDRESS_KEYS: Text =
     both("delete from address_keys where scope like 'day/%' and created_at < $1");
 pub(crate) const INSERT_SIGNING_KEYS: Text = rows!(
@@ -381,11 +387,18 @@ pub(crate) const INSERT_DERIVATION_KEYS: Text = rows!(
 pub(crate) const DERIVATION_KEYS: Text =
     both("select id, sealed from derivation_keys order by created_at desc, id");
 pub(crate) const INSERT_ADMIN_KEYS: Text = rows!(
-    "insert into admin_keys (id, name, secret_mac, created_at)
-     select r.value->>'id', r.value->>'name', r.value->>'secret_mac', cast(r.value->>'created_at' as bigint) from",
+    "insert into admin_keys (id, name, role, secret_mac, created_at)
+     select r.value->>'id', r.value->>'name', r.value->>'role', r.value->>'secret_mac',
+            cast(r.value->>'created_at' as bigint) from",
     ""
 );
-pub(crate) const ADMIN_KEYS: Text = both("select name, secret_mac from admin_keys order by name");
+pub(crate) const ADMIN_KEYS: Text =
+    both("select id, name, role, created_at from admin_keys where id > $1 order by id limit $2");
+pub(crate) const ADMIN_KEY: Text =
+    both("select id, name, role, created_at from admin_keys where id = $1");
+pub(crate) const ADMIN_KEY_BY_MAC: Text =
+    both("select id, name, role, created_at from admin_keys where secret_mac = $1");
+pub(crate) const DELETE_ADMIN_KEYS: Text = texts!("delete from admin_keys where id in", "");
 pub(crate) const SERVER_VALUE: Text = both("select value from server where name = $1");
 pub(crate) const INSERT_SERVER_VALUES: Text = rows!(
     "insert into server (name, value) select r.value->>'name', r.value->>'value' from",

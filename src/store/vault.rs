@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use super::{
-    Append, MASTER_KEY_FINGERPRINT, Store, StoreError,
+    Append, MASTER_KEY_FINGERPRINT, NewAdminKey, Store, StoreError,
     append::{Claim, Sweep, VaultTable},
     on, sql,
 };
 use crate::{
     domain::{
-        AdminKeyCreated, AdministrationFact, AgentId, DerivationKeyFact, Fact, KeyActivated,
-        KeyGenerated, Metadata, OwnerId, RequestId, SigningKeyFact, SigningKeyGenerated, StreamId,
+        AgentId, DerivationKeyFact, Fact, KeyActivated, KeyGenerated, Metadata, OwnerId, RequestId,
+        SigningKeyFact, SigningKeyGenerated, StreamId,
     },
     edge,
 };
@@ -77,8 +77,8 @@ pub struct NewKeys {
     pub signing: Vec<(KeyMaterial, Value)>,
     /// The derivation key.
     pub derivation: KeyMaterial,
-    /// The first admin key: its name and the keyed hash of its value.
-    pub admin: Option<(String, String)>,
+    /// The first admin key.
+    pub admin: Option<NewAdminKey>,
     /// When.
     pub now: Timestamp,
 }
@@ -126,19 +126,10 @@ impl Store {
         ];
         let facts = facts.map(|fact| (edge::new_event_id(), Fact::DerivationKey(fact)));
         append.facts(StreamId::DerivationKey(key.id), 0, None, facts)?;
-        if let Some((name, secret_mac)) = new.admin {
-            append.vault.push((
-                VaultTable::AdminKeys,
-                json!({ "id": name, "name": name, "secret_mac": secret_mac, "created_at": at }),
-            ));
-            let fact = AdministrationFact::AdminKeyCreated(AdminKeyCreated { name });
+        if let Some(admin) = new.admin {
+            let fact = admin.put(&mut append);
             let day = StreamId::Administration(new.now.strftime("%Y-%m-%d").to_string());
-            append.facts(
-                day,
-                0,
-                None,
-                [(edge::new_event_id(), Fact::Administration(fact))],
-            )?;
+            append.facts(day, 0, None, [(edge::new_event_id(), fact)])?;
         }
         self.writer.append(append).await.map(drop)
     }
@@ -189,20 +180,6 @@ impl Store {
                         sealed: row.try_get("sealed")?,
                     })
                 })
-                .collect()
-        })
-    }
-
-    /// The admin keys: name and keyed hash of each.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn admin_keys(&self) -> Result<Vec<(String, String)>, StoreError> {
-        on!(Pool, &self.pool, sql::ADMIN_KEYS, |c, sql| {
-            let rows = sqlx::query(sql).fetch_all(c).await?;
-            rows.iter()
-                .map(|row| Ok((row.try_get("name")?, row.try_get("secret_mac")?)))
                 .collect()
         })
     }

@@ -1,10 +1,10 @@
-//! Agents: create with their owner, list, show, a new secret, the kill switch, revoke.
+//! Agents: create with their owner, change, a new secret, and what is theirs of the rest.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, Request, State},
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
@@ -12,13 +12,18 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Administrator, Paging, clients::shown_name, listed, revoked_for_good, rotation::Rotating,
+    Administrator,
+    clients::shown_name,
+    revoked_for_good,
+    rotation::Rotating,
+    subject::{Revocable, Subject, Suspendable, Switched, found, id_of},
     unknown,
 };
 use crate::{
     crypto::SecretKind,
     domain::{
-        Admission, Agent, AgentId, AgentRegistered, Binding, ClientId, Decision, OwnerId, Scope,
+        Admission, Agent, AgentFact, AgentId, AgentRegistered, Binding, ClientId, Decision,
+        Metadata, OwnerId, Scope, Versioned,
     },
     edge,
     http::{
@@ -28,7 +33,7 @@ use crate::{
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::ErrorCode,
-    store::{AgentOwner, NewAgent, NewCredential, NewOwner, StoreError},
+    store::{AgentOwner, Listed, NewAgent, NewCredential, NewOwner, Page, Store, StoreError},
 };
 
 const MAX_NAME_CHARACTERS: usize = 128;
@@ -277,61 +282,61 @@ fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {
     value
 }
 
-/// GET /api/admin/agents.
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    query: RawQuery,
-) -> Result<Json<Value>, ApiError> {
-    let (paging, _) = Paging::read(&query)?;
-    let page = app.store.list_agents(paging.after, paging.limit).await?;
-    let items = page
-        .items
-        .iter()
-        .map(|item| shown(&item.id, &item.state, item.name.as_deref()))
-        .collect();
-    Ok(Json(listed(items, page.next)))
-}
+impl Subject for Agent {
+    const NOUN: &'static str = "agent";
+    type Id = AgentId;
+    type Fact = AgentFact;
 
-/// GET /api/admin/agents/{id}.
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    PathId(id): PathId,
-) -> Result<Json<Value>, ApiError> {
-    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
-    let agent = app
-        .store
-        .agent(&id)
-        .await?
-        .ok_or_else(|| unknown("agent"))?;
-    let name = app.store.agent_name(&id).await?;
-    let mut answer = shown(&id, &agent.state, name.as_deref());
-    let owner = agent.state.registered.owner_id;
-    if let Some(person) = app.store.person(&owner).await? {
-        answer["user_email"] = json!(person.email);
-        answer["user_name"] = json!(person.name);
+    async fn read(store: &Store, id: &AgentId) -> Result<Option<Versioned<Self>>, StoreError> {
+        store.agent(id).await
     }
-    Ok(Json(answer))
+
+    async fn page(
+        store: &Store,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<AgentId, Self>>, StoreError> {
+        store.list_agents(after, limit).await
+    }
+
+    async fn decided<T: Send>(
+        store: &Store,
+        id: &AgentId,
+        metadata: &Metadata,
+        decide: impl FnMut(&Self) -> Decision<T, AgentFact> + Send,
+    ) -> Result<Option<T>, StoreError> {
+        store.on_agent(id, metadata, decide).await
+    }
+
+    fn shown(listed: &Listed<AgentId, Self>) -> Value {
+        shown(&listed.id, &listed.state, listed.name.as_deref())
+    }
+
+    async fn whole(store: &Store, id: AgentId, state: Self) -> Result<Value, StoreError> {
+        let name = store.agent_name(&id).await?;
+        let mut answer = shown(&id, &state, name.as_deref());
+        if let Some(person) = store.person(&state.registered.owner_id).await? {
+            answer["user_email"] = json!(person.email);
+            answer["user_name"] = json!(person.name);
+        }
+        Ok(answer)
+    }
 }
 
-/// POST /api/admin/agents/{id}/suspend: from the answer on, everything the agent signed in to is
-/// dead at every endpoint.
-pub(super) async fn suspend(
-    State(app): State<Arc<App>>,
-    administrator: Administrator,
-    caller: Caller,
-    PathId(id): PathId,
-) -> Result<Json<Value>, ApiError> {
-    switch(&app, &administrator, &caller, &id, true).await
+impl Suspendable for Agent {
+    fn suspended(&self) -> Switched<AgentFact> {
+        self.suspend()
+    }
+
+    fn reinstated(&self) -> Switched<AgentFact> {
+        self.reinstate()
+    }
 }
 
-/// POST /api/admin/agents/{id}/reinstate: it may sign in again; what was dead stays dead.
-pub(super) async fn reinstate(
-    State(app): State<Arc<App>>,
-    administrator: Administrator,
-    caller: Caller,
-    PathId(id): PathId,
-) -> Result<Json<Value>, ApiError> {
-    switch(&app, &administrator, &caller, &id, false).await
+impl Revocable for Agent {
+    fn revoked(&self) -> Decision<(), AgentFact> {
+        self.revoke()
+    }
 }
 
 /// PUT /api/admin/agents/{id}: changes the fields given; null takes one back to its default. 200 with
@@ -343,15 +348,11 @@ pub(super) async fn update(
     PathId(id): PathId,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
+    let id = id_of::<Agent>(&id)?;
     let changes: Map<String, Value> = json_within(request, MAX_BODY_BYTES).await?;
-    let agent = app
-        .store
-        .agent(&id)
-        .await?
-        .ok_or_else(|| unknown("agent"))?;
+    let agent = found::<Agent>(&app, &id).await?;
     let name_before = app.store.agent_name(&id).await?.unwrap_or_default();
-    let (name, to) = AgentFields::changed(&agent.state, &name_before, &changes)?;
+    let (name, to) = AgentFields::changed(&agent, &name_before, &changes)?;
     if changes.contains_key("allowed_clients") {
         all_known(&app, to.allowed_clients.as_deref()).await?;
     }
@@ -384,15 +385,11 @@ pub(super) async fn rotate_secret(
     PathId(id): PathId,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
-    let agent = app
-        .store
-        .agent(&id)
-        .await?
-        .ok_or_else(|| unknown("agent"))?;
+    let id = id_of::<Agent>(&id)?;
+    let agent = found::<Agent>(&app, &id).await?;
     let refused = |gone| revoked_for_good("agent", gone);
     // Nothing is hashed for an agent that has no use for it.
-    agent.state.rotate_secret(None).outcome.map_err(refused)?;
+    agent.rotate_secret(None).outcome.map_err(refused)?;
     let rotating = Rotating::of(&app, SecretKind::Agent, &id.to_string(), request).await?;
     let metadata = administrator.acts(&app, &caller).await?;
     app.store
@@ -404,46 +401,4 @@ pub(super) async fn rotate_secret(
         "agent_id": id,
         "agent_secret": rotating.secret.expose(),
     }))))
-}
-
-/// DELETE /api/admin/agents/{id}: as suspended, and never to be reinstated. A second time changes
-/// nothing.
-pub(super) async fn revoke(
-    State(app): State<Arc<App>>,
-    administrator: Administrator,
-    caller: Caller,
-    PathId(id): PathId,
-) -> Result<StatusCode, ApiError> {
-    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
-    let metadata = administrator.acts(&app, &caller).await?;
-    app.store
-        .on_agent(&id, &metadata, Agent::revoke)
-        .await?
-        .ok_or_else(|| unknown("agent"))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn switch(
-    app: &App,
-    administrator: &Administrator,
-    caller: &Caller,
-    id: &str,
-    suspend: bool,
-) -> Result<Json<Value>, ApiError> {
-    let id: AgentId = id.parse().map_err(|_| unknown("agent"))?;
-    let metadata = administrator.acts(app, caller).await?;
-    let decide = |agent: &Agent| {
-        if suspend {
-            agent.suspend()
-        } else {
-            agent.reinstate()
-        }
-    };
-    app.store
-        .on_agent(&id, &metadata, decide)
-        .await?
-        .ok_or_else(|| unknown("agent"))?
-        .map_err(|gone| revoked_for_good("agent", gone))?;
-    let status = if suspend { "suspended" } else { "active" };
-    Ok(Json(json!({ "agent_id": id, "status": status })))
 }

@@ -68,7 +68,7 @@ fn moment(parameters: &Parameters, name: &'static str) -> Result<Option<Timestam
 }
 
 /// What is asked for, as the log will tell it.
-fn asked(paging: &Paging, parameters: &Parameters) -> Result<AuditLogRead, ApiError> {
+fn asked(paging: &Paging<u64>, parameters: &Parameters) -> Result<AuditLogRead, ApiError> {
     let stream = match parameters.one("stream")? {
         None => None,
         Some(text) => Some(
@@ -81,7 +81,7 @@ fn asked(paging: &Paging, parameters: &Parameters) -> Result<AuditLogRead, ApiEr
         return Err(ApiError::invalid_request("type is not a type of event"));
     }
     Ok(AuditLogRead {
-        after: paging.after,
+        after: paging.after.unwrap_or_default(),
         limit: Some(paging.limit),
         stream,
         type_name: type_name.map(ToOwned::to_owned),
@@ -100,10 +100,10 @@ pub(super) async fn list(
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (paging, parameters) = Paging::read(&query)?;
+    let (paging, parameters) = Paging::<u64>::read(&query)?;
     let mut reading = asked(&paging, &parameters)?;
     let mut filter = AuditFilter {
-        after: paging.after,
+        after: paging.after.unwrap_or_default(),
         limit: paging.limit,
         stream: reading.stream.as_ref().map(ToString::to_string),
         type_name: reading.type_name.clone(),
@@ -133,7 +133,8 @@ pub(super) async fn list(
         }
         (reading.after, reading.limit) = (filter.after, None);
         record(reading).await?;
-        let tail = Sse::new(tail(app, filter)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+        let tail = Sse::new(tail(app, administrator, filter))
+            .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
         return Ok(tail.into_response());
     }
     // One more than asked for tells whether there is a next page.
@@ -162,6 +163,7 @@ pub(super) async fn list(
 /// The events that fit, from now on; `id` is the position, so that a reconnect resumes without loss.
 fn tail(
     app: Arc<App>,
+    administrator: Administrator,
     mut filter: AuditFilter,
 ) -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
     let stop = app.stop.clone();
@@ -176,6 +178,10 @@ fn tail(
                     () = tokio::time::sleep(PAUSE) => continue,
                 }
             };
+            // A key that was revoked meanwhile shows nothing more.
+            if !events.is_empty() && !administrator.lives(&app).await.unwrap_or(false) {
+                return;
+            }
             let full = events.len() >= filter.limit as usize;
             for event in events {
                 filter.after = position(&event).unwrap_or(filter.after);

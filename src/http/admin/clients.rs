@@ -1,22 +1,28 @@
-//! Clients: create, list, show, change, a new secret, revoke.
+//! Clients: create, change, a new secret, and what is theirs of the rest.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, Request, State},
+    extract::{Request, State},
     response::{IntoResponse, Response},
 };
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Administrator, Paging, listed, revoked_for_good, rotation::Rotating, unknown};
+use super::{
+    Administrator, revoked_for_good,
+    rotation::Rotating,
+    subject::{Revocable, Subject, found, id_of},
+    unknown,
+};
 use crate::{
     crypto::SecretKind,
     domain::{
-        Admission, AuthMethod, Binding, Client, ClientId, ClientRegistered, Decision, GrantType,
-        RedirectUri, RotationRefusal, Scope, SubjectKind, TokenAlgorithm, UpdateRefusal,
+        Admission, AuthMethod, Binding, Client, ClientFact, ClientId, ClientRegistered, Decision,
+        GrantType, Metadata, RedirectUri, RotationRefusal, Scope, SubjectKind, TokenAlgorithm,
+        UpdateRefusal, Versioned,
     },
     edge,
     http::{
@@ -26,7 +32,7 @@ use crate::{
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::{ErrorCode, SCOPES_SUPPORTED},
-    store::{NewClient, NewCredential},
+    store::{Listed, NewClient, NewCredential, Page, Store, StoreError},
 };
 
 /// Longest `client_name`, in characters.
@@ -176,33 +182,45 @@ fn shown(id: &ClientId, client: &Client) -> Value {
     value
 }
 
-/// GET /api/admin/clients.
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    query: RawQuery,
-) -> Result<Json<Value>, ApiError> {
-    let (paging, _) = Paging::read(&query)?;
-    let page = app.store.list_clients(paging.after, paging.limit).await?;
-    let items = page
-        .items
-        .iter()
-        .map(|item| shown(&item.id, &item.state))
-        .collect();
-    Ok(Json(listed(items, page.next)))
+impl Subject for Client {
+    const NOUN: &'static str = "client";
+    type Id = ClientId;
+    type Fact = ClientFact;
+
+    async fn read(store: &Store, id: &ClientId) -> Result<Option<Versioned<Self>>, StoreError> {
+        store.client(id).await
+    }
+
+    async fn page(
+        store: &Store,
+        after: u64,
+        limit: u32,
+    ) -> Result<Page<Listed<ClientId, Self>>, StoreError> {
+        store.list_clients(after, limit).await
+    }
+
+    async fn decided<T: Send>(
+        store: &Store,
+        id: &ClientId,
+        metadata: &Metadata,
+        decide: impl FnMut(&Self) -> Decision<T, ClientFact> + Send,
+    ) -> Result<Option<T>, StoreError> {
+        store.on_client(id, metadata, decide).await
+    }
+
+    fn shown(listed: &Listed<ClientId, Self>) -> Value {
+        shown(&listed.id, &listed.state)
+    }
+
+    async fn whole(_: &Store, id: ClientId, state: Self) -> Result<Value, StoreError> {
+        Ok(shown(&id, &state))
+    }
 }
 
-/// GET /api/admin/clients/{id}.
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    PathId(id): PathId,
-) -> Result<Json<Value>, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
-    let client = app
-        .store
-        .client(&id)
-        .await?
-        .ok_or_else(|| unknown("client"))?;
-    Ok(Json(shown(&id, &client.state)))
+impl Revocable for Client {
+    fn revoked(&self) -> Decision<(), ClientFact> {
+        self.revoke()
+    }
 }
 
 /// PUT /api/admin/clients/{id}: changes the fields given; null takes one back to its default. 200 with
@@ -214,7 +232,7 @@ pub(super) async fn update(
     PathId(id): PathId,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
+    let id = id_of::<Client>(&id)?;
     let changes: Map<String, Value> = json_within(request, MAX_BODY_BYTES).await?;
     let metadata = administrator.acts(&app, &caller).await?;
     let decide = |client: &Client| match changed(client, &changes) {
@@ -256,12 +274,8 @@ pub(super) async fn rotate_secret(
     PathId(id): PathId,
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
-    let client = app
-        .store
-        .client(&id)
-        .await?
-        .ok_or_else(|| unknown("client"))?;
+    let id = id_of::<Client>(&id)?;
+    let client = found::<Client>(&app, &id).await?;
     let refused = |refusal| match refusal {
         RotationRefusal::Revoked(gone) => revoked_for_good("client", gone),
         RotationRefusal::Public => {
@@ -269,7 +283,7 @@ pub(super) async fn rotate_secret(
         }
     };
     // Nothing is hashed for a client that has no use for it.
-    client.state.rotate_secret(None).outcome.map_err(refused)?;
+    client.rotate_secret(None).outcome.map_err(refused)?;
     let rotating = Rotating::of(&app, SecretKind::Client, &id.to_string(), request).await?;
     let metadata = administrator.acts(&app, &caller).await?;
     app.store
@@ -282,21 +296,4 @@ pub(super) async fn rotate_secret(
         "client_secret": rotating.secret.expose(),
         "client_secret_expires_at": 0,
     }))))
-}
-
-/// DELETE /api/admin/clients/{id}: from the answer on nobody signs in there, pages that wait are
-/// denied, and what was signed in is dead at every endpoint. A second time changes nothing.
-pub(super) async fn revoke(
-    State(app): State<Arc<App>>,
-    administrator: Administrator,
-    caller: Caller,
-    PathId(id): PathId,
-) -> Result<StatusCode, ApiError> {
-    let id: ClientId = id.parse().map_err(|_| unknown("client"))?;
-    let metadata = administrator.acts(&app, &caller).await?;
-    app.store
-        .on_client(&id, &metadata, Client::revoke)
-        .await?
-        .ok_or_else(|| unknown("client"))?;
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,33 +1,35 @@
 //! Administration: closed to everyone without an admin key, whatever the path.
 
+mod admin_keys;
 mod agents;
 mod audit;
 mod clients;
+pub(super) mod entry;
 mod owners;
 mod rotation;
+mod subject;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, str::FromStr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{FromRequestParts, RawQuery, Request, State},
-    http::request::Parts,
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    extract::{RawQuery, Request},
+    middleware,
+    response::Response,
     routing::{get, post},
 };
-use http::{HeaderValue, header};
+use subject::{list, reinstate, revoke, show, suspend};
 use tower::{Layer, Service};
+
+pub(crate) use entry::Administrator;
 
 use super::{
     ApiError,
     app::App,
-    extract::Caller,
     router::{method_not_allowed, not_found},
-    tokens::bearer,
 };
 use crate::{
-    domain::{Actor, Metadata, RevokedForGood},
+    domain::{Agent, Client, Owner, RevokedForGood},
     oauth::{ErrorCode, Parameters},
 };
 
@@ -41,117 +43,53 @@ pub(crate) fn service(
 + Sync
 + 'static {
     let paths = Router::new()
-        .route("/clients", get(clients::list).post(clients::create))
+        .route("/clients", get(list::<Client>).post(clients::create))
         .route(
             "/clients/{id}",
-            get(clients::show)
+            get(show::<Client>)
                 .put(clients::update)
-                .delete(clients::revoke),
+                .delete(revoke::<Client>),
         )
         .route("/clients/{id}/rotate-secret", post(clients::rotate_secret))
-        .route("/agents", get(agents::list).post(agents::create))
+        .route("/agents", get(list::<Agent>).post(agents::create))
         .route(
             "/agents/{id}",
-            get(agents::show).put(agents::update).delete(agents::revoke),
+            get(show::<Agent>)
+                .put(agents::update)
+                .delete(revoke::<Agent>),
         )
-        .route("/agents/{id}/suspend", post(agents::suspend))
-        .route("/agents/{id}/reinstate", post(agents::reinstate))
+        .route("/agents/{id}/suspend", post(suspend::<Agent>))
+        .route("/agents/{id}/reinstate", post(reinstate::<Agent>))
         .route("/agents/{id}/rotate-secret", post(agents::rotate_secret))
-        .route("/owners", get(owners::list))
-        .route("/owners/{id}", get(owners::show))
-        .route("/owners/{id}/suspend", post(owners::suspend))
-        .route("/owners/{id}/reinstate", post(owners::reinstate))
+        .route("/owners", get(list::<Owner>))
+        .route("/owners/{id}", get(show::<Owner>))
+        .route("/owners/{id}/suspend", post(suspend::<Owner>))
+        .route("/owners/{id}/reinstate", post(reinstate::<Owner>))
+        .route(
+            "/admin-keys",
+            get(admin_keys::list).post(admin_keys::create),
+        )
+        .route(
+            "/admin-keys/{id}",
+            get(admin_keys::show).delete(admin_keys::revoke),
+        )
         .route("/audit-log", get(audit::list))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(Arc::clone(&app));
-    middleware::from_fn_with_state(app, with_key).layer(paths)
+    middleware::from_fn_with_state(app, entry::with_key).layer(paths)
 }
 
-/// Who administers: the name of the key that was presented.
-#[derive(Debug, Clone)]
-pub(crate) struct Administrator(pub(crate) String);
-
-impl Administrator {
-    /// The local operator, who has opened the database under the server's lock.
-    pub(crate) fn local() -> Self {
-        Self("local operator".to_owned())
-    }
-
-    fn metadata(&self, caller: &Caller, address_hash: String) -> Metadata {
-        caller.metadata(Actor::AdminKey(self.0.clone()), Some(address_hash))
-    }
-
-    async fn acts(&self, app: &App, caller: &Caller) -> Result<Metadata, ApiError> {
-        let scope = App::day_scope(app.store.now().await?);
-        let address_hash = app.address_hash(&scope, caller).await?;
-        Ok(self.metadata(caller, address_hash))
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Administrator {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(no_key)
-    }
-}
-
-fn no_key() -> ApiError {
-    ApiError::new(
-        ErrorCode::Unauthorized,
-        "send an admin key as Authorization: Bearer <key>",
-    )
-}
-
-async fn with_key(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    // An extension cannot come from the wire: it is set where the router is called inside the process.
-    if request.extensions().get::<Administrator>().is_none() {
-        match named(&app, &request) {
-            Ok(administrator) => {
-                request.extensions_mut().insert(administrator);
-            }
-            Err(error) => return error.into_response(),
-        }
-    }
-    let mut response = next.run(request).await;
-    // Names, addresses and secrets that are shown once: for nobody's cache.
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// Every key is compared, in constant time, so that the time says nothing about which came close.
-fn named(app: &App, request: &Request) -> Result<Administrator, ApiError> {
-    use subtle::ConstantTimeEq;
-    // Two keys are as good as none.
-    let presented = bearer(request.headers())
-        .ok()
-        .flatten()
-        .ok_or_else(no_key)?;
-    let mac = app.hash_keys.admin_keys.mac_hex(&[presented.as_bytes()]);
-    let mut found = None;
-    for (name, known) in &app.admin_keys {
-        if bool::from(mac.as_bytes().ct_eq(known.as_bytes())) {
-            found = Some(name);
-        }
-    }
-    found
-        .map(|name| Administrator(name.clone()))
-        .ok_or_else(no_key)
-}
-
-/// `?limit=` and `?after=` of a list.
-pub(crate) struct Paging {
-    pub(crate) after: u64,
+/// `?limit=` and `?after=` of a list whose cursor is a `C`.
+pub(crate) struct Paging<C> {
+    pub(crate) after: Option<C>,
     pub(crate) limit: u32,
 }
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 500;
 
-impl Paging {
+impl<C: FromStr> Paging<C> {
     pub(crate) fn read(query: &RawQuery) -> Result<(Self, Parameters), ApiError> {
         let query = query.0.as_deref().unwrap_or_default();
         let parameters = Parameters::from_form(query.as_bytes());
@@ -166,18 +104,19 @@ impl Paging {
                 .filter(|limit| (1..=MAX_LIMIT).contains(limit))
                 .ok_or_else(|| ApiError::invalid_request("limit must be 1 to 500"))?,
         };
-        let after = match parameters.one("after")? {
-            None => 0,
-            Some(text) => text.parse().map_err(|_| {
-                ApiError::invalid_request("after must be the value of next in an earlier answer")
-            })?,
-        };
+        let after = parameters.one("after")?.map(str::parse).transpose();
+        let after = after.map_err(|_| {
+            ApiError::invalid_request("after must be the value of next in an earlier answer")
+        })?;
         Ok((Self { after, limit }, parameters))
     }
 }
 
 /// A page of a list as JSON.
-pub(crate) fn listed(items: Vec<serde_json::Value>, next: Option<u64>) -> serde_json::Value {
+pub(crate) fn listed(
+    items: Vec<serde_json::Value>,
+    next: Option<impl ToString>,
+) -> serde_json::Value {
     // An opaque cursor travels as text.
     serde_json::json!({ "items": items, "next": next.map(|next| next.to_string()) })
 }

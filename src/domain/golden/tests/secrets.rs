@@ -77,6 +77,10 @@ const HARMLESS: &[(&str, &str)] = &[
     ("client/Updated.access_token_signed_response_alg", "token"),
     // The name of an admin key, as an administrator gave it: who acted must be told by it.
     ("administration/AdminKeyCreated.name", "name"),
+    ("administration/AdminKeyRevoked.name", "name"),
+    // And its id, which opens nothing.
+    ("administration/AdminKeyCreated.admin_key_id", "key"),
+    ("administration/AdminKeyRevoked.admin_key_id", "key"),
     // Keyed, under a key that is erased with the owner or after a day's retention.
     ("envelope.metadata.address_hash", "address"),
     ("envelope.metadata.address_hash", "hash"),
@@ -111,6 +115,7 @@ const FREE_TEXT: &[&str] = &[
     "signing_key/Generated.public_jwk.e",
     // Names of admin keys.
     "administration/AdminKeyCreated.name",
+    "administration/AdminKeyRevoked.name",
     "envelope.metadata.actor.id",
 ];
 
