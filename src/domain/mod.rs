@@ -41,7 +41,10 @@ pub use event::{
 pub use id::*;
 pub use limit::{FullAt, InvalidLimit, Limit};
 pub use maintenance::{Archived, Ended, MaintenanceFact, Restored};
-pub use owner::{Owner, OwnerFact, OwnerRegistered, OwnerReinstated, OwnerSuspended};
+pub use owner::{
+    Owner, OwnerAddressChanged, OwnerErased, OwnerFact, OwnerRegistered, OwnerReinstated,
+    OwnerRenamed, OwnerSuspended,
+};
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, Decision, Recorded, event::facts};
+use super::{Admission, AdmissionStatus, Decision, Recorded, RevokedForGood, event::facts};
 
 /// An owner came into being with the first agent registered for an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,12 +16,28 @@ pub struct OwnerSuspended {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerReinstated {}
 
+/// An administrator gave the owner another address, which nobody has verified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerAddressChanged {}
+
+/// An administrator gave the person another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerRenamed {}
+
+/// The person was erased: the vault holds nothing of them any more, all that their agents signed in to
+/// before this position is dead, and none of them signs in again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerErased {}
+
 facts! {
     /// What can happen to an owner.
     OwnerFact {
         Registered(OwnerRegistered),
         Suspended(OwnerSuspended),
         Reinstated(OwnerReinstated),
+        AddressChanged(OwnerAddressChanged),
+        Renamed(OwnerRenamed),
+        Erased(OwnerErased),
     }
 }
 
@@ -36,35 +52,77 @@ impl Owner {
     /// Adds one fact; `None` when the fact cannot follow, which the log never contains.
     #[must_use]
     pub fn apply(state: Option<Self>, event: &Recorded<OwnerFact>) -> Option<Self> {
-        match (state, &event.fact) {
-            (None, OwnerFact::Registered(_)) => Some(Self::default()),
-            (Some(_), OwnerFact::Suspended(_)) => Some(Self {
-                admission: Admission::suspended_at(event.position),
-            }),
-            (Some(owner), OwnerFact::Reinstated(_)) => Some(Self {
-                admission: owner.admission.reinstated(),
-            }),
-            _ => None,
+        let Some(owner) = state else {
+            let first = matches!(event.fact, OwnerFact::Registered(_));
+            return first.then(Self::default);
+        };
+        if owner.is_erased() {
+            return None;
         }
+        let admission = match &event.fact {
+            OwnerFact::Registered(_) => return None,
+            OwnerFact::Suspended(_) => Admission::suspended_at(event.position),
+            OwnerFact::Reinstated(_) => owner.admission.reinstated(),
+            // Name and address are the vault's.
+            OwnerFact::AddressChanged(_) | OwnerFact::Renamed(_) => owner.admission,
+            OwnerFact::Erased(_) => Admission::revoked_at(event.position),
+        };
+        Some(Self { admission })
+    }
+
+    /// Whether the person has been erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.admission.is_revoked()
     }
 
     /// Suspends; a suspended owner stays as it is.
     #[must_use]
-    pub fn suspend(&self) -> Decision<(), OwnerFact> {
-        if self.admission.is_active() {
-            Decision::with([OwnerFact::Suspended(OwnerSuspended {})], ())
-        } else {
-            Decision::unchanged(())
+    pub fn suspend(&self) -> Decision<Result<(), RevokedForGood>, OwnerFact> {
+        match self.admission.status {
+            AdmissionStatus::Active => {
+                Decision::with([OwnerFact::Suspended(OwnerSuspended {})], Ok(()))
+            }
+            AdmissionStatus::Suspended => Decision::unchanged(Ok(())),
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
         }
     }
 
     /// Reinstates; an active owner stays as it is.
     #[must_use]
-    pub fn reinstate(&self) -> Decision<(), OwnerFact> {
-        if self.admission.is_active() {
+    pub fn reinstate(&self) -> Decision<Result<(), RevokedForGood>, OwnerFact> {
+        match self.admission.status {
+            AdmissionStatus::Active => Decision::unchanged(Ok(())),
+            AdmissionStatus::Suspended => {
+                Decision::with([OwnerFact::Reinstated(OwnerReinstated {})], Ok(()))
+            }
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
+        }
+    }
+
+    /// Gives the person another address, another name, both or neither: what they are is not in the log.
+    #[must_use]
+    pub fn change(
+        &self,
+        address: bool,
+        name: bool,
+    ) -> Decision<Result<(), RevokedForGood>, OwnerFact> {
+        if self.is_erased() {
+            return Decision::unchanged(Err(RevokedForGood));
+        }
+        let address = address.then_some(OwnerFact::AddressChanged(OwnerAddressChanged {}));
+        let name = name.then_some(OwnerFact::Renamed(OwnerRenamed {}));
+        let facts: Vec<_> = address.into_iter().chain(name).collect();
+        Decision::with(facts, Ok(()))
+    }
+
+    /// Erases the person; an erased owner stays as it is.
+    #[must_use]
+    pub fn erase(&self) -> Decision<(), OwnerFact> {
+        if self.is_erased() {
             Decision::unchanged(())
         } else {
-            Decision::with([OwnerFact::Reinstated(OwnerReinstated {})], ())
+            Decision::with([OwnerFact::Erased(OwnerErased {})], ())
         }
     }
 }
@@ -125,16 +183,65 @@ mod tests {
         let suspended = Owner {
             admission: Admission::suspended_at(9),
         };
-        assert_eq!(active.reinstate(), Decision::unchanged(()));
+        assert_eq!(active.reinstate(), Decision::unchanged(Ok(())));
         assert_eq!(
             active.suspend().facts,
             [OwnerFact::Suspended(OwnerSuspended {})]
         );
-        assert_eq!(suspended.suspend(), Decision::unchanged(()));
+        assert_eq!(suspended.suspend(), Decision::unchanged(Ok(())));
         assert_eq!(
             suspended.reinstate().facts,
             [OwnerFact::Reinstated(OwnerReinstated {})]
         );
+    }
+
+    #[test]
+    fn a_change_of_address_or_name_is_told_and_changes_nothing_else() {
+        let suspended = Owner {
+            admission: Admission::suspended_at(9),
+        };
+        let (address, name) = (
+            OwnerFact::AddressChanged(OwnerAddressChanged {}),
+            OwnerFact::Renamed(OwnerRenamed {}),
+        );
+        for fact in [&address, &name] {
+            let after = then(Some(suspended.clone()), 11, fact.clone());
+            assert_eq!(after.as_ref(), Some(&suspended));
+        }
+        assert_eq!(
+            suspended.change(true, true).facts,
+            [address.clone(), name.clone()]
+        );
+        assert_eq!(suspended.change(true, false).facts, [address]);
+        assert_eq!(suspended.change(false, true).facts, [name]);
+        assert_eq!(suspended.change(false, false), Decision::unchanged(Ok(())));
+    }
+
+    #[test]
+    fn nothing_follows_the_end() {
+        for owner in [
+            registered(),
+            then(registered(), 9, OwnerFact::Suspended(OwnerSuspended {})),
+        ] {
+            let erase = owner.clone().unwrap().erase();
+            let erased = then(owner, 11, erase.facts[0].clone()).unwrap();
+            assert!(erased.is_erased() && erased.admission.cuts_off(10));
+            assert_eq!(erased.erase(), Decision::unchanged(()));
+            for refused in [
+                erased.suspend(),
+                erased.reinstate(),
+                erased.change(true, true),
+            ] {
+                assert_eq!(refused, Decision::unchanged(Err(RevokedForGood)));
+            }
+            for fact in [
+                OwnerFact::Reinstated(OwnerReinstated {}),
+                OwnerFact::Renamed(OwnerRenamed {}),
+                OwnerFact::Erased(OwnerErased {}),
+            ] {
+                assert_eq!(then(Some(erased.clone()), 13, fact), None);
+            }
+        }
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub enum CutOff {
     AgentRevoked,
     /// Its agent's owner was suspended after it.
     OwnerSuspended,
+    /// Its agent's owner was erased.
+    OwnerErased,
     /// The website was revoked.
     ClientRevoked,
 }
@@ -106,8 +108,12 @@ impl Standing {
             } else {
                 CutOff::AgentSuspended
             })
-        } else if owner.is_some_and(|owner| cuts_off(&owner)) {
-            Some(CutOff::OwnerSuspended)
+        } else if let Some(owner) = owner.filter(cuts_off) {
+            Some(if owner.is_revoked() {
+                CutOff::OwnerErased
+            } else {
+                CutOff::OwnerSuspended
+            })
         } else if client.is_some_and(|client| cuts_off(&client)) {
             Some(CutOff::ClientRevoked)
         } else {

@@ -160,6 +160,12 @@ pub(crate) const fn is_sign_in(fact: &Fact) -> bool {
 
 async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(), StoreError> {
     let position = event.recorded.position;
+    if let (StreamId::Owner(owner), Fact::Owner(OwnerFact::Erased(_))) =
+        (&event.stream, &event.recorded.fact)
+    {
+        // Should whoever erased have been cut off on the way.
+        store.end_agents_of(owner, &Metadata::system()).await?;
+    }
     let mut after = String::new();
     loop {
         let (requests, reason) = match (&event.stream, &event.recorded.fact) {
@@ -178,6 +184,10 @@ async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(),
             (StreamId::Owner(owner), Fact::Owner(OwnerFact::Suspended(_))) => (
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerSuspended,
+            ),
+            (StreamId::Owner(owner), Fact::Owner(OwnerFact::Erased(_))) => (
+                store.requests_of_owner(owner, &after).await?,
+                RevokedReason::OwnerErased,
             ),
             _ => return Ok(()),
         };

@@ -19,9 +19,11 @@ mod copy;
 mod database;
 mod error;
 mod follower;
+mod grants;
 mod lists;
 mod lock;
 pub mod maintenance;
+mod people;
 mod projection;
 mod register;
 mod situation;
@@ -45,7 +47,9 @@ pub use copy::Progress;
 pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};
+pub use grants::{GrantFilter, LivingGrant};
 pub use lists::{Listed, Page, Statistics};
+pub use people::ChangedPerson;
 pub use register::{
     AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
 };

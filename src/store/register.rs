@@ -117,6 +117,11 @@ pub struct NewAgent {
     pub owner: AgentOwner,
 }
 
+/// What an owner's address is claimed by.
+pub(super) fn email_claim(email_key: &str) -> String {
+    format!("owner_email/{email_key}")
+}
+
 impl Store {
     /// Creates a request and yields its state.
     ///
@@ -253,7 +258,7 @@ impl Store {
         }
         if let AgentOwner::New(owner) = &new.owner {
             append.claims.push(Claim {
-                key: format!("owner_email/{}", owner.email_key),
+                key: email_claim(&owner.email_key),
                 value: owner.id.to_string(),
                 expires_at: None,
             });

@@ -304,6 +304,22 @@ pub(crate) const REQUESTS_OF_CLIENT: Text =
 pub(crate) const REQUESTS_OF_OWNER: Text =
     both("select id from requests where owner_id = $1 and id > $2 order by id limit $3");
 
+/// Agents of an owner, in pages by id.
+pub(crate) const AGENTS_OF_OWNER: Text =
+    both("select id from agents where owner_id = $1 and id > $2 order by id limit $3");
+/// Requests whose code was redeemed and that have not ended, with the folds of those they depend on; then
+/// the filters, each null when it is not used. The tag of a state stands first in its text.
+pub(crate) const GRANTED: Text = both(
+    "select r.id as id, r.state as request, c.state as client, a.state as agent, o.state as owner
+     from requests r join clients c on c.id = r.client_id
+          join agents a on a.id = r.agent_id join owners o on o.id = r.owner_id
+     where r.id > $1 and r.state like '{\"state\":\"redeemed\"%'
+       and ($2 is null or r.agent_id = $2)
+       and ($3 is null or r.client_id = $3)
+       and ($4 is null or r.owner_id = $4)
+     order by r.id limit $5",
+);
+
 // ---- the vault -----------------------------------------------------------------------------
 
 pub(crate) const INSERT_DETAILS: Text = rows!(
@@ -354,7 +370,8 @@ pub(crate) const INSERT_PEOPLE: Text = rows!(
        email = excluded.email, name = excluded.name"
 );
 pub(crate) const DELETE_PEOPLE: Text = texts!("delete from people where owner_id in", "");
-pub(crate) const PERSON: Text = both("select email, name from people where owner_id = $1");
+pub(crate) const PERSON: Text =
+    both("select email_key, email, name from people where owner_id = $1");
 pub(crate) const OWNER_BY_EMAIL: Text = both("select owner_id from people where email_key = $1");
 pub(crate) const INSERT_PROFILES: Text = rows!(
     "insert into agent_profiles (agent_id, agent_name)

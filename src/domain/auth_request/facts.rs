@@ -155,6 +155,10 @@ pub enum RevokedReason {
     AgentRevoked,
     /// Its agent's owner was suspended.
     OwnerSuspended,
+    /// Its agent's owner was erased.
+    OwnerErased,
+    /// An administrator ended it.
+    Admin,
     /// The website was revoked.
     ClientRevoked,
 }

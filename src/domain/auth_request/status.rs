@@ -115,6 +115,22 @@ impl Activity<'_> {
             .any(|token| token.jti == jti)
     }
 
+    /// When the last of the grant runs out: its refresh token or its access token; `None` when neither
+    /// lives at `now`.
+    #[must_use]
+    pub fn lives_until(&self, lifetimes: &Lifetimes, now: Timestamp) -> Option<Timestamp> {
+        let current = &self.grant.current;
+        let access = self
+            .allows_access_token(&current.jti)
+            .then(|| Timestamp::from_second(current.exp).ok())
+            .flatten();
+        let refresh = self
+            .grant
+            .refreshable
+            .then(|| self.refresh_token_expires_at(lifetimes));
+        access.max(refresh).filter(|until| *until > now)
+    }
+
     /// When the current refresh token runs out: so long after its issue, and at the latest so long
     /// after the sign-in.
     #[must_use]

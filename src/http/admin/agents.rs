@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Administrator,
     clients::shown_name,
+    owners::{address, email_key},
     revoked_for_good,
     rotation::Rotating,
     subject::{Revocable, Subject, Suspendable, Switched, found, id_of},
@@ -29,10 +30,8 @@ use crate::{
     http::{
         ApiError,
         app::App,
-        authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
-    oauth::ErrorCode,
     store::{AgentOwner, Listed, NewAgent, NewCredential, NewOwner, Page, Store, StoreError},
 };
 
@@ -80,7 +79,7 @@ fn invalid(description: impl AsRef<str>) -> ApiError {
     ApiError::invalid_request(description)
 }
 
-fn name(field: &str, text: &str) -> Result<String, ApiError> {
+pub(super) fn name(field: &str, text: &str) -> Result<String, ApiError> {
     shown_name(field, text, MAX_NAME_CHARACTERS).map_err(invalid)
 }
 
@@ -182,24 +181,6 @@ async fn all_known(app: &App, clients: Option<&[ClientId]>) -> Result<(), ApiErr
     Ok(())
 }
 
-/// An e-mail address that could be one: something on both sides of one `@`. Whether mail arrives is
-/// found out by sending some.
-fn address(text: &str) -> Result<String, ApiError> {
-    let text = text.trim();
-    let plausible = text.len() <= 254
-        && text
-            .chars()
-            .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c))
-        && text.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-        });
-    if plausible {
-        Ok(text.to_owned())
-    } else {
-        Err(invalid("user_email is not an address"))
-    }
-}
-
 /// POST /api/admin/agents: 201 with the secret, shown this once. An owner with that address is
 /// found or made.
 pub(super) async fn create(
@@ -209,14 +190,9 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<Response, ApiError> {
     let body: AgentBody = json_within(request, MAX_BODY_BYTES).await?;
-    // Mail providers fold case; two people whose addresses differ by case alone do not exist.
-    let email_key =
-        app.hash_keys
-            .emails
-            .mac_hex(&[body.user_email.trim().to_lowercase().as_bytes()]);
-    let mut known = app.store.owner_by_email(&email_key).await?;
-    let owner_id = known.unwrap_or_else(edge::new_owner_id);
-    let mut checked = body.checked(&app, owner_id).await?;
+    let email_key = email_key(&app, &body.user_email);
+    // Who that is may change until the agent is registered.
+    let mut checked = body.checked(&app, edge::new_owner_id()).await?;
 
     let id = edge::new_agent_id();
     let secret = app
@@ -226,17 +202,26 @@ pub(super) async fn create(
     let now = app.store.now().await?;
     let metadata = administrator.acts(&app, &caller).await?;
     loop {
+        let known = app.store.owner_by_email(&email_key).await?;
         let owner = match known {
             Some(owner) => {
                 let seen = app.store.owner(&owner).await?;
-                AgentOwner::Known(seen.map_or(0, |seen| seen.version))
+                // Erased a moment ago: then nobody has the address any more.
+                let Some(seen) = seen.filter(|seen| !seen.state.is_erased()) else {
+                    continue;
+                };
+                checked.registered.owner_id = owner;
+                AgentOwner::Known(seen.version)
             }
-            None => AgentOwner::New(NewOwner {
-                id: owner_id,
-                email_key: email_key.clone(),
-                email: checked.email.clone(),
-                name: checked.user_name.clone(),
-            }),
+            None => {
+                checked.registered.owner_id = edge::new_owner_id();
+                AgentOwner::New(NewOwner {
+                    id: checked.registered.owner_id,
+                    email_key: email_key.clone(),
+                    email: checked.email.clone(),
+                    name: checked.user_name.clone(),
+                })
+            }
         };
         let new = NewAgent {
             id,
@@ -252,16 +237,8 @@ pub(super) async fn create(
         };
         match app.store.register_agent(new, &metadata).await {
             Ok(()) => break,
-            // Somebody registered the same person a moment ago.
-            Err(StoreError::Claimed { holder }) => {
-                let holder: OwnerId = holder
-                    .parse()
-                    .map_err(|_| ApiError::new(ErrorCode::TemporarilyUnavailable, "try again"))?;
-                checked.registered.owner_id = holder;
-                known = Some(holder);
-            }
-            // The owner changed meanwhile: suspended or reinstated, which is no reason not to.
-            Err(StoreError::Conflict) => {}
+            // Somebody registered the same person a moment ago; or the owner changed meanwhile.
+            Err(StoreError::Claimed { .. } | StoreError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! The audit log: events as they were written, filtered, paged by position, or followed live. That
 //! it was read is itself an event.
 
-use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::{
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Administrator, Paging};
+use super::{Administrator, Paging, filter};
 use crate::{
     domain::{AdministrationFact, AuditLogRead, Envelope, StreamId, is_event_type},
     http::{ApiError, app::App, extract::Caller},
@@ -46,18 +46,6 @@ fn position(event: &RawValue) -> Option<u64> {
 fn is_reading(event: &RawValue) -> bool {
     let event: Result<Envelope, _> = serde_json::from_str(event.get());
     event.is_ok_and(|event| event.type_name == "AuditLogRead")
-}
-
-/// A filter, if there is one. What it cannot be is refused: it would match nothing, and the text might
-/// be anything, which has no place in the event that tells of the reading.
-fn filter<T: FromStr<Err: Display>>(
-    parameters: &Parameters,
-    name: &'static str,
-) -> Result<Option<T>, ApiError> {
-    let text = parameters.one(name)?;
-    text.map(str::parse)
-        .transpose()
-        .map_err(|error| ApiError::invalid_request(format!("{name} is {error}")))
 }
 
 fn moment(parameters: &Parameters, name: &'static str) -> Result<Option<Timestamp>, ApiError> {

@@ -8,17 +8,18 @@ pub(super) mod entry;
 mod owners;
 mod rotation;
 mod subject;
+mod tokens;
 
-use std::{convert::Infallible, str::FromStr, sync::Arc};
+use std::{convert::Infallible, fmt::Display, str::FromStr, sync::Arc};
 
 use axum::{
     Router,
     extract::{RawQuery, Request},
     middleware,
     response::Response,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
-use subject::{list, reinstate, revoke, show, suspend};
+use subject::{Subject, list, reinstate, revoke, show, suspend};
 use tower::{Layer, Service};
 
 pub(crate) use entry::Administrator;
@@ -62,7 +63,10 @@ pub(crate) fn service(
         .route("/agents/{id}/reinstate", post(reinstate::<Agent>))
         .route("/agents/{id}/rotate-secret", post(agents::rotate_secret))
         .route("/owners", get(list::<Owner>))
-        .route("/owners/{id}", get(show::<Owner>))
+        .route(
+            "/owners/{id}",
+            get(show::<Owner>).put(owners::update).delete(owners::erase),
+        )
         .route("/owners/{id}/suspend", post(suspend::<Owner>))
         .route("/owners/{id}/reinstate", post(reinstate::<Owner>))
         .route(
@@ -73,6 +77,8 @@ pub(crate) fn service(
             "/admin-keys/{id}",
             get(admin_keys::show).delete(admin_keys::revoke),
         )
+        .route("/tokens", get(tokens::list))
+        .route("/tokens/{id}", delete(tokens::revoke))
         .route("/audit-log", get(audit::list))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
@@ -112,6 +118,18 @@ impl<C: FromStr> Paging<C> {
     }
 }
 
+/// A filter, if there is one. What it cannot be is refused: it would match nothing, and the text might
+/// be anything, which has no place in the event that tells of the reading.
+fn filter<T: FromStr<Err: Display>>(
+    parameters: &Parameters,
+    name: &'static str,
+) -> Result<Option<T>, ApiError> {
+    let text = parameters.one(name)?;
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error| ApiError::invalid_request(format!("{name} is {error}")))
+}
+
 /// A page of a list as JSON.
 pub(crate) fn listed(
     items: Vec<serde_json::Value>,
@@ -122,8 +140,13 @@ pub(crate) fn listed(
 }
 
 fn revoked_for_good(what: &str, RevokedForGood: RevokedForGood) -> ApiError {
+    let ended = if what == Owner::NOUN {
+        "erased"
+    } else {
+        "revoked"
+    };
     ApiError::invalid_request(format!(
-        "this {what} was revoked, which cannot be undone: register a new one"
+        "this {what} was {ended}, which cannot be undone: register a new one"
     ))
 }
 

@@ -1,20 +1,46 @@
-//! Owners: the people behind agents.
+//! Owners, the people behind agents: change, erase, and what is theirs of the rest.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
 
-use super::subject::{Subject, Suspendable, Switched};
+use axum::{
+    Json,
+    extract::{Request, State},
+};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    Administrator,
+    agents::name,
+    revoked_for_good,
+    subject::{Subject, Suspendable, Switched, id_of},
+    unknown,
+};
 use crate::{
-    domain::{Decision, Metadata, Owner, OwnerFact, OwnerId, Versioned},
-    store::{Listed, Page, Store, StoreError},
+    domain::{Decision, Metadata, Owner, OwnerFact, OwnerId, RevokedForGood, Versioned},
+    http::{
+        ApiError,
+        app::App,
+        authenticate::is_invisible,
+        extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
+    },
+    oauth::ErrorCode,
+    store::{ChangedPerson, Listed, Page, Person, Store, StoreError},
 };
 
 fn shown(id: &OwnerId, owner: &Owner, name: Option<&str>, email: Option<&str>) -> Value {
+    let status = if owner.is_erased() {
+        "erased"
+    } else {
+        owner.admission.status.as_str()
+    };
     json!({
         "owner_id": id,
         "user_name": name,
         "user_email": email,
         "email_verified": false,
-        "status": owner.admission.status,
+        "status": status,
     })
 }
 
@@ -58,12 +84,96 @@ impl Subject for Owner {
 
 impl Suspendable for Owner {
     fn suspended(&self) -> Switched<OwnerFact> {
-        let Decision { facts, outcome } = self.suspend();
-        Decision::with(facts, Ok(outcome))
+        self.suspend()
     }
 
     fn reinstated(&self) -> Switched<OwnerFact> {
-        let Decision { facts, outcome } = self.reinstate();
-        Decision::with(facts, Ok(outcome))
+        self.reinstate()
     }
+}
+
+/// An e-mail address that could be one: something on both sides of one `@`. Whether mail arrives is
+/// found out by sending some.
+pub(super) fn address(text: &str) -> Result<String, ApiError> {
+    let text = text.trim();
+    let plausible = text.len() <= 254
+        && text
+            .chars()
+            .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c))
+        && text.split_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
+        });
+    if plausible {
+        Ok(text.to_owned())
+    } else {
+        Err(ApiError::invalid_request("user_email is not an address"))
+    }
+}
+
+/// What an address is found by. Mail providers fold case; two people whose addresses differ by case alone
+/// do not exist.
+pub(super) fn email_key(app: &App, address: &str) -> String {
+    let folded = address.trim().to_lowercase();
+    app.hash_keys.emails.mac_hex(&[folded.as_bytes()])
+}
+
+/// What an administrator may change of a person.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PersonFields {
+    user_email: String,
+    user_name: String,
+}
+
+/// PUT /api/admin/owners/{id}: changes the fields given. 200 with the owner as it is from here on.
+pub(super) async fn update(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let id = id_of::<Owner>(&id)?;
+    let changes: Map<String, Value> = json_within(request, MAX_BODY_BYTES).await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    let decide = |known: Option<&Person>| {
+        let known = known.ok_or_else(|| revoked_for_good(Owner::NOUN, RevokedForGood))?;
+        let state = json!({ "user_email": known.email, "user_name": known.name });
+        let fields: PersonFields = fitting(merged(state, &changes))?;
+        let email = address(&fields.user_email)?;
+        Ok::<_, ApiError>(ChangedPerson {
+            email_key: email_key(&app, &email),
+            email,
+            name: name("user_name", &fields.user_name)?,
+        })
+    };
+    let (owner, to) = match app.store.change_person(&id, &metadata, decide).await {
+        Err(StoreError::Claimed { holder }) => {
+            return Err(ApiError::new(
+                ErrorCode::Conflict,
+                format!("{holder} has this address: change or delete that owner first"),
+            ));
+        }
+        changed => changed?.ok_or_else(|| unknown(Owner::NOUN))??,
+    };
+    Ok(Json(shown(&id, &owner, Some(&to.name), Some(&to.email))))
+}
+
+/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, and
+/// their agents have ended with all that they signed in to. A second time changes nothing.
+pub(super) async fn erase(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode, ApiError> {
+    let id = id_of::<Owner>(&id)?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    if !app.store.erase_person(&id, &metadata).await? {
+        return Err(unknown(Owner::NOUN));
+    }
+    for agent in app.store.agents_of(&id, "").await? {
+        app.address_keys.remove(&format!("agent/{agent}"));
+    }
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -125,13 +125,12 @@ fn the_samples_of_agent_owner_and_client_fold() {
         },
         Client::apply,
     );
-    // Suspended and reinstated: it may act again, and what was before stays cut off.
-    assert!(owner.admission.is_active());
+    // This is how a person, an agent and a client end.
+    assert!(owner.is_erased());
     assert_eq!(
         owner.admission.cut_off_at,
-        Some(samples("owner")["Suspended"].1.position)
+        Some(samples("owner")["Erased"].1.position)
     );
-    // And this is how an agent and a client end.
     assert!(agent.admission.is_revoked() && client.is_revoked());
     assert_eq!(
         agent.admission.cut_off_at,
