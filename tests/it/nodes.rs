@@ -3,6 +3,7 @@
 use std::{fs, process::Command};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::{
@@ -97,6 +98,45 @@ async fn a_suspension_on_one_node_is_one_on_all_once_it_is_answered() {
                 .count(),
             1
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_makes_or_ends_for_administrators_all_nodes_know_once_it_is_answered() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    for number in 0..5 {
+        let name = format!("key {number}");
+        let body = json!({"name": name, "role": "auditor"});
+        let made = one.admin(Method::POST, "/admin-keys", Some(body)).await;
+        let made = made.expect(201);
+        let mut other = two.clone();
+        made.str("admin_key").clone_into(&mut other.admin_key);
+        other.admin(Method::GET, "/agents", None).await.expect(200);
+        let path = format!("/admin-keys/{}", made.str("admin_key_id"));
+        one.admin(Method::DELETE, &path, None).await.expect(204);
+        let refused = other.admin(Method::GET, "/agents", None).await;
+        refused.refused(401, "unauthorized");
+
+        let agent = one.create_agent(json!({})).await;
+        let done = two.sign_in(&client, &agent).await;
+        let path = format!("/tokens/{}", done.page.request_id);
+        one.admin(Method::DELETE, &path, None).await.expect(204);
+        assert!(!two.is_active(&client, &done.tokens.access_token).await);
+
+        let done = two.sign_in(&client, &agent).await;
+        let page = two.authorize(&Authorize::new(&client)).await;
+        let path = format!("/owners/{}", agent.owner_id);
+        one.admin(Method::DELETE, &path, None).await.expect(204);
+        assert!(!two.is_active(&client, &done.tokens.access_token).await);
+        two.authenticate(&page, &agent)
+            .await
+            .refused(401, "invalid_agent");
+        two.refresh(&client, done.tokens.refresh())
+            .await
+            .refused(400, "invalid_grant");
     }
 }
 

@@ -168,3 +168,17 @@ fn the_names_are_those_of_the_contract() {
         assert_eq!(serde_json::to_value(status).unwrap(), name);
     }
 }
+
+#[test]
+fn a_grant_lives_until_the_last_of_it_has_run_out_or_was_cut_off() {
+    let granted = signed_in().and([redeemed(0)]);
+    let lives_until = |story: Story, seconds: i64| {
+        let seen = story.at(seconds).seen();
+        let activity = seen.request().active(&seen.standing)?;
+        activity.lives_until(&seen.lifetimes, seen.now)
+    };
+    let until = lives_until(granted.clone(), 0).expect("it lives");
+    assert_eq!(lives_until(granted.clone(), 29 * DAY), Some(until));
+    assert_eq!(lives_until(granted.clone(), 31 * DAY), None);
+    assert_eq!(lives_until(cut_off(granted), 0), None);
+}
