@@ -97,7 +97,8 @@ pub(crate) const COPIED: &[Copied] = &[
         address_key: text, parameters_mac: text, expires_at: bigint),
     copied!("address_keys", scope: text, sealed: text, created_at: bigint),
     copied!("signing_keys", id: text, alg: text, sealed: text, created_at: bigint),
-    copied!("admin_keys", id: text, name: text, secret_mac: text, created_at: bigint),
+    copied!("admin_keys", id: text, name: text, role: text, secret_mac: text,
+        created_at: bigint),
 ];
 
 /// What a fresh database is made with, and a copy brings along.

@@ -103,6 +103,12 @@ fn fields(known: &Known, path: &str) -> Fields {
             ("after", text("0")),
             ("limit", text("1")),
         ],
+        "/api/admin/admin-keys" => vec![
+            ("name", text("x")),
+            ("role", text("metrics")),
+            ("after", text("")),
+            ("limit", text("1")),
+        ],
         _ => [
             "after",
             "limit",
