@@ -59,7 +59,7 @@ on_both_databases! {
             api.sign_in(&client, &agent).await;
         }
         api.authorize(&crate::support::Authorize::new(&client)).await;
-        sql(&server, "insert into admin_keys (id, name, secret_mac, created_at) values ('a', 'b', 'c', 1)").await;
+        sql(&server, "insert into admin_keys (id, name, role, secret_mac, created_at) values ('a', 'b', 'admin', 'c', 1)").await;
         server.stop().await;
         let (file, told) = backed_up(&server, "whole.db").await;
 
