@@ -1,11 +1,13 @@
 //! Settings: one documented struct. Flag, then environment, then `auth-agent.toml`, then default;
 //! every value is checked before anything is opened.
 
+mod example;
 mod file;
 mod issuer;
 mod limits;
 mod proxies;
 mod retention;
+mod settings;
 
 use std::{
     env,
@@ -21,11 +23,13 @@ use clap::{
     builder::{NonEmptyStringValueParser, Resettable, TypedValueParser as _},
 };
 
+pub use example::example;
 pub(crate) use file::one_line;
 pub use file::with_file;
 pub use issuer::{InvalidIssuer, issuer};
 pub use limits::Limits;
 pub use proxies::{InvalidProxies, TrustedProxies, trusted_proxies};
+pub use settings::{Setting, Settings, Source, settings};
 
 use crate::{
     crypto::{MasterKey, Secret},
@@ -131,6 +135,13 @@ pub struct Config {
     #[arg(long, env = "AUTH_AGENT_LOG_FORMAT", value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
+    /// Which log lines are written, as in info or auth_agent=debug,warn
+    #[arg(
+        long, env = "AUTH_AGENT_LOG", value_name = "FILTER", default_value = "info",
+        value_parser = log_filter
+    )]
+    pub log: String,
+
     /// Seconds that a waiting page waits
     #[arg(
         long, env = "AUTH_AGENT_REQUEST_LIFETIME", value_name = "SECONDS", default_value_t = 600,
@@ -207,6 +218,15 @@ pub struct Config {
     /// `AUTH_AGENT_MASTER_KEY`, base64 of 32 bytes; in the environment only.
     #[arg(skip)]
     pub master_key: Option<MasterKey>,
+}
+
+/// Set to nothing counts as not set, as it does in other programs that log by a variable.
+fn log_filter(text: &str) -> Result<String, String> {
+    let text = if text.trim().is_empty() { "info" } else { text };
+    let filter = tracing_subscriber::EnvFilter::builder().parse(text);
+    filter
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
 }
 
 fn to_usize(number: u64) -> usize {

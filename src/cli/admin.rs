@@ -1,9 +1,9 @@
 //! How a job administers: through the running server's API, or, when none runs, on the database
 //! itself under the very lock that a server takes. Never beside it.
 
-use std::io;
+use std::{io, time::Duration};
 
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 use super::{
@@ -13,6 +13,11 @@ use super::{
     server::{ServerChoice, http_client, told},
 };
 use crate::{config::Config, crypto::Secret, http::LocalApi, store::sqlite_file};
+
+/// Items that one call of a list yields at most.
+const MOST_OF_A_PAGE: usize = 500;
+/// A stream is ended by one side or the other, not by a clock.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A way to administer.
 pub(crate) enum Admin {
@@ -86,13 +91,69 @@ impl Admin {
         Ok(Self::Local(Box::new(LocalApi::open(&config).await?)))
     }
 
-    /// Creates something by `POST <path>`, and yields the server's answer.
-    pub(crate) async fn create(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+    /// Reads what stands at `path`, which begins at the issuer.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.call(Method::GET, path, None).await
+    }
+
+    /// Creates or does something.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Changes something.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
+    /// Ends something.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.call(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// Makes a call, and yields the server's answer when it did what was asked.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         match self {
-            Self::Remote(remote) => remote.create(path, body).await,
+            Self::Remote(remote) => remote.call(method, path, body).await,
             Self::Local(api) => {
-                let (status, answer) = api.call(Method::POST, path, Some(body)).await;
+                let (status, answer) = api.call(method, path, body).await;
                 judged(status, answer)
+            }
+        }
+    }
+
+    /// The items of a list, page by page until there are `most` or no more of them.
+    pub(crate) async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        after: Option<&str>,
+        most: Option<usize>,
+    ) -> Result<Page, Failure> {
+        let mut page = Page {
+            items: Vec::new(),
+            next: after.map(ToOwned::to_owned),
+        };
+        loop {
+            let missing = most.map_or(MOST_OF_A_PAGE, |most| most - page.items.len());
+            let mut asked = form_urlencoded::Serializer::new(String::new());
+            asked.extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
+            asked.append_pair("limit", &missing.min(MOST_OF_A_PAGE).to_string());
+            if let Some(next) = &page.next {
+                asked.append_pair("after", next);
+            }
+            let mut answer = self.get(&format!("{path}?{}", asked.finish())).await?;
+            if let Value::Array(items) = answer["items"].take() {
+                page.items.extend(items);
+            }
+            page.next = answer["next"].as_str().map(ToOwned::to_owned);
+            if page.next.is_none() || most.is_some_and(|most| page.items.len() >= most) {
+                return Ok(page);
             }
         }
     }
@@ -103,6 +164,13 @@ impl Admin {
             api.close().await;
         }
     }
+}
+
+/// A part of a list.
+pub(crate) struct Page {
+    pub(crate) items: Vec<Value>,
+    /// Where the rest begins, if there is one.
+    pub(crate) next: Option<String>,
 }
 
 impl Remote {
@@ -118,32 +186,91 @@ impl Remote {
     }
 
     /// Creates something by `POST <path>`, and yields the server's answer.
-    pub(crate) async fn create(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let Self {
-            http,
-            issuer,
-            key,
-            key_from,
-        } = self;
-        let failed = |error: reqwest::Error| Failure::failed(format!("{issuer}: {}", told(&error)));
-        let call = http
-            .post(format!("{issuer}{path}"))
-            .bearer_auth(key.expose())
-            .json(body);
-        let response = call.send().await.map_err(failed)?;
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let mut call = self.request(method, path);
+        if let Some(body) = body {
+            call = call.json(body);
+        }
+        let response = call.send().await.map_err(|error| self.failed(&error))?;
+        self.answer(response).await
+    }
+
+    /// Opens a stream of server-sent events, which lasts until one side ends it; `seen` is the last
+    /// event that came before.
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        seen: Option<&str>,
+    ) -> Result<reqwest::Response, StreamError> {
+        let mut call = self
+            .request(Method::GET, path)
+            .timeout(A_YEAR)
+            .header(header::ACCEPT, "text/event-stream");
+        if let Some(seen) = seen {
+            call = call.header("last-event-id", seen);
+        }
+        let response = call.send().await;
+        let response = response.map_err(|error| StreamError::Cut(self.failed(&error)))?;
         let status = response.status();
-        let body = response.bytes().await.map_err(failed)?;
+        if status.is_success() {
+            return Ok(response);
+        }
+        let refused = match self.answer(response).await {
+            Ok(_) => Failure::failed(format!("the server answered {status}")),
+            Err(refused) => refused,
+        };
+        // A server that is starting or stopping, or whose proxy found none.
+        Err(if status.is_server_error() {
+            StreamError::Cut(refused)
+        } else {
+            StreamError::Refused(refused)
+        })
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.issuer))
+            .bearer_auth(self.key.expose())
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> Failure {
+        Failure::failed(format!("{}: {}", self.issuer, told(error)))
+    }
+
+    async fn answer(&self, response: reqwest::Response) -> Result<Value, Failure> {
+        let status = response.status();
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.failed(&error))?;
         if status == StatusCode::UNAUTHORIZED {
             return Err(Failure::failed(format!(
-                "{issuer} refused the admin key from {key_from}: set AUTH_AGENT_ADMIN_KEY to a key \
-                 of that server"
+                "{} refused the admin key from {}: set AUTH_AGENT_ADMIN_KEY to a key of that server",
+                self.issuer, self.key_from
             )));
         }
         judged(status, serde_json::from_slice(&body).unwrap_or_default())
     }
 }
 
-/// An answer that creates, or a failure in the server's own words.
+/// Why there is no stream.
+pub(crate) enum StreamError {
+    /// It may be tried again.
+    Cut(Failure),
+    /// Trying again would not help.
+    Refused(Failure),
+}
+
+/// An answer that did what was asked, or a failure in the server's own words.
 fn judged(status: StatusCode, answer: Value) -> Result<Value, Failure> {
     if status.is_success() {
         return Ok(answer);
@@ -225,7 +352,7 @@ mod tests {
         };
         let admin = Admin::open(choice).await.unwrap();
         let client = json!({"client_name": "x", "redirect_uris": ["https://a.example/cb"]});
-        let made = admin.create("/api/admin/clients", &client).await.unwrap();
+        let made = admin.post("/api/admin/clients", &client).await.unwrap();
         assert!(made["client_id"].as_str().unwrap().starts_with("client_"));
         admin.close().await;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Output};
+use super::{Failure, Output, progress::Progress};
 use crate::{
     config::Config,
     store::{self, Backup, BackupError, StoreError},
@@ -17,9 +17,8 @@ use crate::{
 /// It is a SQLite file whatever the original is, and `auth-agent restore` makes either of it. The
 /// master key is not in it: keep a copy of that elsewhere. Codes and refresh tokens cannot be made
 /// from it, but it holds names, addresses and hashes of secrets.
-///
-/// Example: auth-agent backup /var/backups/auth-agent-$(date +%F).db
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  auth-agent backup /var/backups/auth-agent-$(date +%F).db")]
 pub(crate) struct BackupJob {
     /// The file to make; nothing is overwritten
     #[arg(value_name = "FILE")]
@@ -36,9 +35,11 @@ pub(crate) async fn run(job: BackupJob, output: Output) -> Result<(), Failure> {
         }
         error => Failure::failed(error),
     };
-    let made = store::backup(&job.config.database_url(), &job.file, &mut |_, _, _| {})
-        .await
-        .map_err(failed)?;
+    let mut progress = Progress::new(output);
+    let mut counted = |what, done, total| progress.at(what, done, total);
+    let made = store::backup(&job.config.database_url(), &job.file, &mut counted).await;
+    drop(progress);
+    let made = made.map_err(failed)?;
     output.json(&json!(made));
     let Backup {
         file,

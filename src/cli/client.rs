@@ -1,4 +1,4 @@
-//! `client create`: registers a website.
+//! `client`: websites that agents sign in to.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,63 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    Failure, Output, admin::Admin, output::one_line, secret::SecretFile, server::ServerChoice,
+    Failure, Output,
+    admin::Admin,
+    made::{Made, secret_file},
+    output::one_line,
+    server::ServerChoice,
+    thing::{self, Ending, Kind, Listing, One, RotateSecret},
+};
+
+/// Clients as the API has them.
+pub(crate) const KIND: Kind = Kind {
+    word: "client",
+    job: "client",
+    prefix: "client_",
+    path: "/api/admin/clients",
+    id: "client_id",
+    name: "client_name",
+    has_sign_ins: true,
+    secret: "client_secret",
+    columns: &[
+        ("client id", "client_id"),
+        ("name", "client_name"),
+        ("status", "status"),
+        ("redirect URIs", "redirect_uris"),
+    ],
+    look: "client show",
 };
 
 /// What to do with clients.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientJob {
     /// Register a website that agents may sign in to
+    #[command(
+        after_help = "Example:\n  auth-agent client create --name Profilio --redirect-uri https://profilio.example/callback"
+    )]
     Create(Box<CreateClient>),
+    /// List them, those that were deleted included
+    #[command(after_help = "Example:\n  auth-agent client list --all")]
+    List(Box<Listing>),
+    /// Show one
+    #[command(after_help = "Example:\n  auth-agent client show client_0123…")]
+    Show(Box<One>),
+    /// Change what is given and leave the rest
+    #[command(
+        after_help = "Example:\n  auth-agent client update client_0123… --name 'New name' --clear client-uri"
+    )]
+    Update(Box<UpdateClient>),
+    /// End one for good: nobody signs in there, and what was signed in is dead. Asks first
+    #[command(after_help = "Example:\n  auth-agent client delete client_0123…")]
+    Delete(Box<Ending>),
+    /// Give a new secret; the former one is refused at once, or after a grace
+    #[command(
+        after_help = "Example:\n  auth-agent client rotate-secret client_0123… --grace 3600 --secret-file client.secret"
+    )]
+    RotateSecret(Box<RotateSecret>),
 }
 
-/// A client's metadata (RFC 7591 §2).
+/// A new client's metadata (RFC 7591 §2).
 #[derive(Debug, Args)]
 pub(crate) struct CreateClient {
     /// What the website is called on the waiting page
@@ -25,21 +71,8 @@ pub(crate) struct CreateClient {
     /// Where browsers are sent back to, exactly; may be given several times
     #[arg(long = "redirect-uri", value_name = "URI", required = true)]
     redirect_uris: Vec<String>,
-    /// Scopes that it may ask for, separated by spaces
-    #[arg(long)]
-    scope: Option<String>,
-    /// How it authenticates at the token endpoint [default: Basic or post, as it likes]
-    #[arg(long, value_name = "METHOD", value_parser = ["none", "client_secret_basic", "client_secret_post"])]
-    auth_method: Option<String>,
-    /// Signature of its ID tokens [default: RS256]
-    #[arg(long, value_name = "ALG", value_parser = ["RS256", "ES256", "EdDSA"])]
-    id_token_alg: Option<String>,
-    /// Whose id is the subject of its tokens [default: agent]
-    #[arg(long, value_parser = ["agent", "owner"])]
-    subject: Option<String>,
-    /// How sure it must be that the agent drives the browser [default: address]
-    #[arg(long, value_name = "BINDING", value_parser = ["none", "address", "browser"])]
-    minimum_binding: Option<String>,
+    #[command(flatten)]
+    metadata: Metadata,
     /// Write the secret into this new file, mode 0600, instead of showing it
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -47,43 +80,138 @@ pub(crate) struct CreateClient {
     server: ServerChoice,
 }
 
-impl CreateClient {
-    fn body(&self) -> Value {
-        let mut body = json!({ "client_name": self.name, "redirect_uris": self.redirect_uris });
-        for (field, value) in [
-            ("scope", &self.scope),
-            ("token_endpoint_auth_method", &self.auth_method),
-            ("id_token_signed_response_alg", &self.id_token_alg),
-            ("subject", &self.subject),
-            ("minimum_binding", &self.minimum_binding),
-        ] {
-            if let Some(value) = value {
-                body[field] = json!(value);
-            }
+/// What is to change of a client.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateClient {
+    /// Its id
+    #[arg(value_name = "ID")]
+    id: String,
+    /// What the website is called on the waiting page
+    #[arg(long)]
+    name: Option<String>,
+    /// Where browsers are sent back to, exactly; may be given several times, and replaces all former ones
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    #[command(flatten)]
+    metadata: Metadata,
+    /// Take a field back to its default; may be given several times
+    #[arg(long, value_name = "FIELD", value_parser = [
+        "scope", "auth-method", "grant-type", "id-token-alg", "access-token-alg", "subject",
+        "minimum-binding", "client-uri",
+    ])]
+    clear: Vec<String>,
+    #[command(flatten)]
+    server: ServerChoice,
+}
+
+/// The fields that can be cleared: flag, and name in the API.
+const CLEARABLE: [(&str, &str); 8] = [
+    ("scope", "scope"),
+    ("auth-method", "token_endpoint_auth_method"),
+    ("grant-type", "grant_types"),
+    ("id-token-alg", "id_token_signed_response_alg"),
+    ("access-token-alg", "access_token_signed_response_alg"),
+    ("subject", "subject"),
+    ("minimum-binding", "minimum_binding"),
+    ("client-uri", "client_uri"),
+];
+
+/// What need not be said of a client.
+#[derive(Debug, Args)]
+struct Metadata {
+    /// Scopes that it may ask for, separated by spaces
+    #[arg(long)]
+    scope: Option<String>,
+    /// How it authenticates at the token endpoint [default: Basic or post, as it likes]
+    #[arg(long, value_name = "METHOD", value_parser = ["none", "client_secret_basic", "client_secret_post"])]
+    auth_method: Option<String>,
+    /// A grant that it may use; may be given several times [default: both]
+    #[arg(long = "grant-type", value_name = "GRANT", value_parser = ["authorization_code", "refresh_token"])]
+    grant_types: Vec<String>,
+    /// Signature of its ID tokens [default: RS256]
+    #[arg(long, value_name = "ALG", value_parser = ["RS256", "ES256", "EdDSA"])]
+    id_token_alg: Option<String>,
+    /// Signature of its access tokens [default: EdDSA]
+    #[arg(long, value_name = "ALG", value_parser = ["RS256", "ES256", "EdDSA"])]
+    access_token_alg: Option<String>,
+    /// Whose id is the subject of its tokens [default: agent]
+    #[arg(long, value_parser = ["agent", "owner"])]
+    subject: Option<String>,
+    /// How sure it must be that the agent drives the browser [default: address]
+    #[arg(long, value_name = "BINDING", value_parser = ["none", "address", "browser"])]
+    minimum_binding: Option<String>,
+    /// The website's home page, whose origin agents may expect
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
+}
+
+impl Metadata {
+    fn add_to(&self, body: &mut Value) {
+        thing::given(
+            body,
+            &[
+                ("scope", &self.scope),
+                ("token_endpoint_auth_method", &self.auth_method),
+                ("id_token_signed_response_alg", &self.id_token_alg),
+                ("access_token_signed_response_alg", &self.access_token_alg),
+                ("subject", &self.subject),
+                ("minimum_binding", &self.minimum_binding),
+                ("client_uri", &self.client_uri),
+            ],
+        );
+        if !self.grant_types.is_empty() {
+            body["grant_types"] = json!(self.grant_types);
         }
-        body
+    }
+}
+
+impl UpdateClient {
+    fn changes(&self) -> Result<Value, Failure> {
+        let mut changes = json!({});
+        thing::given(&mut changes, &[("client_name", &self.name)]);
+        if !self.redirect_uris.is_empty() {
+            changes["redirect_uris"] = json!(self.redirect_uris);
+        }
+        self.metadata.add_to(&mut changes);
+        thing::cleared(&mut changes, &self.clear, &CLEARABLE)?;
+        Ok(changes)
     }
 }
 
 /// Does the job.
 pub(crate) async fn run(job: ClientJob, output: Output) -> Result<(), Failure> {
-    let ClientJob::Create(create) = job;
-    let body = create.body();
-    if create.auth_method.as_deref() == Some("none") && create.secret_file.is_some() {
+    match job {
+        ClientJob::Create(args) => create(*args, output).await,
+        ClientJob::List(args) => thing::list(&KIND, *args, &[], output).await,
+        ClientJob::Show(args) => thing::show(&KIND, *args, output).await,
+        ClientJob::Update(args) => {
+            let changes = args.changes()?;
+            thing::update(&KIND, &args.id, changes, args.server, output).await
+        }
+        ClientJob::Delete(args) => {
+            thing::delete(&KIND, "Delete", *args, "This cannot be undone.", output).await
+        }
+        ClientJob::RotateSecret(args) => {
+            let next = "Put it where the website's backend reads it.";
+            thing::rotate_secret(&KIND, *args, next, output).await
+        }
+    }
+}
+
+async fn create(create: CreateClient, output: Output) -> Result<(), Failure> {
+    let mut body = json!({ "client_name": create.name, "redirect_uris": create.redirect_uris });
+    create.metadata.add_to(&mut body);
+    if create.metadata.auth_method.as_deref() == Some("none") && create.secret_file.is_some() {
         return Err(Failure::usage(
             "a client with --auth-method none has no secret to keep",
         ));
     }
     let issuer = create.server.issuer()?;
-    let file = create
-        .secret_file
-        .as_deref()
-        .map(SecretFile::create)
-        .transpose()?;
+    let file = secret_file(create.secret_file.as_deref())?;
     let admin = Admin::open(create.server).await?;
-    let answer = admin.create("/api/admin/clients", &body).await;
+    let answer = admin.post(KIND.path, &body).await;
     admin.close().await;
-    let made = Made::keep(answer?, "client_secret", file, create.secret_file)?;
+    let made = Made::keep(answer?, KIND.secret, file, create.secret_file)?;
 
     output.json(&made.answer);
     output.line("Client created. Its website is set up with:");
@@ -94,55 +222,4 @@ pub(crate) async fn run(job: ClientJob, output: Output) -> Result<(), Failure> {
         output.line(format!("  redirect URI   {}", one_line(&uri)));
     }
     Ok(())
-}
-
-/// What a server created, with its secret where it belongs.
-pub(crate) struct Made {
-    /// The answer, without the secret when that went into a file.
-    pub(crate) answer: Value,
-    secret_field: &'static str,
-    secret_file: Option<PathBuf>,
-}
-
-impl Made {
-    /// Puts the secret into the file, if there is one.
-    pub(crate) fn keep(
-        mut answer: Value,
-        secret_field: &'static str,
-        file: Option<SecretFile>,
-        path: Option<PathBuf>,
-    ) -> Result<Self, Failure> {
-        if let (Some(file), Some(path)) = (file, &path) {
-            let secret = answer[secret_field].as_str().unwrap_or_default();
-            file.write(secret).map_err(|error| {
-                let path = path.display();
-                Failure::failed(format!("created, but its secret is lost: {path}: {error}"))
-            })?;
-            if let Some(fields) = answer.as_object_mut() {
-                fields.remove(secret_field);
-                fields.insert("secret_file".to_owned(), json!(path));
-            }
-        }
-        Ok(Self {
-            answer,
-            secret_field,
-            secret_file: path,
-        })
-    }
-
-    /// A text of the answer.
-    pub(crate) fn text(&self, field: &str) -> String {
-        one_line(self.answer[field].as_str().unwrap_or_default())
-    }
-
-    /// Shows the secret this once, or says where it is.
-    pub(crate) fn tell_secret(&self, label: &str, output: Output) {
-        match (&self.secret_file, self.answer[self.secret_field].as_str()) {
-            (Some(path), _) => output.line(format!("  {label} in {}", path.display())),
-            (None, Some(secret)) => {
-                output.line(format!("  {label} {} (shown this once)", one_line(secret)));
-            }
-            (None, None) => {}
-        }
-    }
 }

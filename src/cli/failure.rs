@@ -44,7 +44,6 @@ impl Failure {
     }
 
     /// The line that a person reads.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

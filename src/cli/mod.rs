@@ -4,25 +4,38 @@
 //! wrongly or a setting cannot be used. What went wrong is one line on standard error.
 
 mod admin;
+mod admin_key;
 mod agent;
+mod ask;
+mod audit;
 mod backup;
 mod client;
+mod completions;
+mod config;
 mod demo;
 mod failure;
+mod help;
 mod logging;
+mod made;
 mod output;
+mod owner;
+mod progress;
 mod projections;
+mod reload;
 mod secret;
 mod serve;
 mod server;
 mod sign_in;
 mod signals;
+mod table;
+mod thing;
+mod token;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config;
+use crate::config as settings;
 use failure::Failure;
 use output::Output;
 
@@ -46,6 +59,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Job {
     /// Run the server; needs no argument on a fresh machine
+    #[command(
+        after_help = "Example:\n  auth-agent serve --data-dir /var/lib/auth-agent --issuer https://auth.example"
+    )]
     Serve(Box<serve::Serve>),
     /// See it work: a server, a sample website and an agent on this machine, nothing to configure
     Demo(demo::Demo),
@@ -55,12 +71,37 @@ enum Job {
     /// Clients, the websites that agents sign in to
     #[command(subcommand)]
     Client(client::ClientJob),
+    /// Owners, the people behind the agents
+    #[command(subcommand)]
+    Owner(owner::OwnerJob),
+    /// Tokens: sign-ins that are alive, and ending one
+    #[command(subcommand)]
+    Token(token::TokenJob),
+    /// Admin keys: who may administer, and read
+    #[command(subcommand)]
+    AdminKey(admin_key::AdminKeyJob),
+    /// The audit log: who did what, when; read it or follow it live
+    #[command(
+        after_help = "Examples:\n  auth-agent audit --type AgentAuthenticated --since 2026-01-31T00:00:00Z\n  auth-agent audit --follow"
+    )]
+    Audit(Box<audit::Audit>),
     /// The read models: check them against the log, or make them anew
     #[command(subcommand)]
     Projections(projections::ProjectionsJob),
     Backup(Box<backup::BackupJob>),
     /// Act as an agent: sign in on a waiting page
+    #[command(
+        after_help = "Example:\n  auth-agent sign-in req_0123… --agent-id agent_0123… --secret-file agent.secret --model claude-opus-4"
+    )]
     SignIn(Box<sign_in::SignIn>),
+    /// The settings: what holds and why, whether it would do, and a file to begin with
+    #[command(subcommand)]
+    Config(config::ConfigJob),
+    /// Completion of jobs and flags, for a shell
+    #[command(
+        after_help = "Example:\n  auth-agent completions bash > ~/.local/share/bash-completion/completions/auth-agent"
+    )]
+    Completions(completions::Completions),
 }
 
 /// Runs the job that the arguments (the program's name first) ask for.
@@ -77,7 +118,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(perform(cli.job, output));
+            let done = runtime.block_on(perform(cli.job, &args, output));
             runtime.shutdown_timeout(RUNTIME_ENDS_WITHIN);
             done
         }
@@ -89,15 +130,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-async fn perform(job: Job, output: Output) -> Result<(), Failure> {
+async fn perform(job: Job, args: &[OsString], output: Output) -> Result<(), Failure> {
     match job {
-        Job::Serve(serve) => serve::run(*serve, output).await,
+        Job::Serve(serve) => serve::run(*serve, args, output).await,
         Job::Demo(demo) => demo::run(&demo, output).await,
         Job::Agent(agent) => agent::run(agent, output).await,
         Job::Client(client) => client::run(client, output).await,
+        Job::Owner(owner) => owner::run(owner, output).await,
+        Job::Token(token) => token::run(token, output).await,
+        Job::AdminKey(key) => admin_key::run(key, output).await,
+        Job::Audit(audit) => audit::run(*audit, output).await,
         Job::Projections(job) => projections::run(job, output).await,
         Job::Backup(job) => backup::run(*job, output).await,
         Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,
+        Job::Config(job) => config::run(job, args, output),
+        Job::Completions(args) => {
+            completions::run(&args, output);
+            Ok(())
+        }
     }
 }
 
@@ -110,7 +160,7 @@ enum Unread {
 }
 
 fn read(args: &[OsString]) -> Result<Cli, Unread> {
-    let command = config::with_file(command(), args)
+    let command = settings::with_file(command(), args)
         .map_err(|error| Unread::Refused(Failure::usage(error.to_string())))?;
     let read = command.try_get_matches_from(args);
     read.and_then(|matches| Cli::from_arg_matches(&matches))
@@ -125,22 +175,22 @@ fn read(args: &[OsString]) -> Result<Cli, Unread> {
                     let status = u8::try_from(error.exit_code()).unwrap_or(2);
                     Unread::Shown(ExitCode::from(status))
                 }
-                _ => Unread::Refused(Failure::usage(config::one_line(&error))),
+                _ => Unread::Refused(Failure::usage(settings::one_line(&error))),
             }
         })
 }
 
 fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|job| match job.get_name() {
+    help::grouped(Cli::command().mut_subcommands(|job| match job.get_name() {
         "serve" => job,
         _ => without_server_settings(job),
-    })
+    }))
 }
 
 /// Hides, and only hides, the settings that a job takes merely because the file may hold them.
 fn without_server_settings(job: clap::Command) -> clap::Command {
     job.mut_args(|arg| {
-        let setting = arg.get_help_heading() == Some(config::HELP_HEADING);
+        let setting = arg.get_help_heading() == Some(settings::HELP_HEADING);
         let hidden = setting && !SHOWN_EVERYWHERE.contains(&arg.get_id().as_str());
         if hidden { arg.hide(true) } else { arg }
     })

@@ -40,6 +40,13 @@ impl Output {
         }
     }
 
+    /// A word beside what people read, on standard error; nothing when programs read.
+    pub(crate) fn hint(self, line: &str) {
+        if !self.json {
+            self.complain(line);
+        }
+    }
+
     /// A line on standard error, in the program's name.
     pub(crate) fn complain(self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "auth-agent: {line}");

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Failure, Output};
+use super::{Failure, Output, progress::Progress};
 use crate::{
     config::Config,
     store::{
@@ -16,8 +16,10 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectionsJob {
     /// Replay the log and compare: every row, copy and hash. Safe beside a running server
+    #[command(after_help = "Example:\n  auth-agent projections check")]
     Check(Box<Where>),
     /// Replace the read models by what the log yields, while no server runs
+    #[command(after_help = "Example:\n  auth-agent projections rebuild")]
     Rebuild(Box<Where>),
 }
 
@@ -36,20 +38,23 @@ pub(crate) async fn run(job: ProjectionsJob, output: Output) -> Result<(), Failu
         }
         error => Failure::failed(error),
     };
+    let mut progress = Progress::new(output);
+    let counted = |done, total| progress.at("events", done, total);
     let (report, done) = match job {
         ProjectionsJob::Check(at) => {
-            let report = maintenance::check(&at.config.database_url())
+            let report = maintenance::check_counting(&at.config.database_url(), counted)
                 .await
                 .map_err(failed)?;
             (report, "agree with the log")
         }
         ProjectionsJob::Rebuild(at) => {
-            let report = maintenance::rebuild(&at.config.database_url())
+            let report = maintenance::rebuild_counting(&at.config.database_url(), counted)
                 .await
                 .map_err(failed)?;
             (report, "were made anew from the log")
         }
     };
+    drop(progress);
     tell(&report, done, output)
 }
 

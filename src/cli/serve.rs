@@ -1,6 +1,7 @@
 //! `serve`: runs the server until it is told to stop.
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal},
     time::Duration,
 };
@@ -12,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::{
     Failure, Output, logging,
     output::{quoted, this_program},
+    reload::Reload,
     signals::StopSignals,
 };
 use crate::{
@@ -30,13 +32,15 @@ pub(crate) struct Serve {
 }
 
 /// Does the job: returns when SIGTERM or SIGINT has come and everything is finished and committed.
-pub(crate) async fn run(args: Serve, output: Output) -> Result<(), Failure> {
-    let mut config = args.config;
+pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Result<(), Failure> {
+    let mut config = serve.config;
     config.read_environment()?;
     config.validate()?;
-    logging::start(config.log_format, LevelFilter::INFO)?;
+    let set_filter = logging::start(config.log_format, Some(&config.log), LevelFilter::INFO)?;
     let mut signals = StopSignals::catch()
         .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
+
+    let reload = Reload::catch(args, set_filter)?;
 
     // A first admin key is shown to a person who is there to see it, or kept in a file.
     let shows_key = io::stdout().is_terminal() && !output.is_json();
@@ -53,12 +57,14 @@ pub(crate) async fn run(args: Serve, output: Output) -> Result<(), Failure> {
     tracing::info!(issuer = server.issuer(), listen = %server.local_addr(), "serving");
 
     let stop = server.stop_token();
+    let reloading = tokio::spawn(reload.follow(server.reloader()));
     let mut running = std::pin::pin!(server.wait());
     tokio::select! {
         // Nobody asked for it: the server has said why.
         () = &mut running => return Err(Failure::failed("the server cannot go on: see its log")),
         () = signals.next() => {}
     }
+    reloading.abort();
     tracing::info!("stopping: ending streams, finishing requests in flight");
     stop.cancel();
     tokio::select! {

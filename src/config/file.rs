@@ -17,7 +17,7 @@ use crate::domain::Limit;
 /// Read when it exists and no other file is named.
 const DEFAULT_FILE: &str = "auth-agent.toml";
 /// The setting that names the file cannot stand in it.
-const FILE_SETTING: &str = "config";
+pub(super) const FILE_SETTING: &str = "config";
 
 /// Puts what the file says in place of the defaults, wherever `command` takes settings: so flags
 /// and environment still come first. Which file is read off `args`.
@@ -27,25 +27,48 @@ const FILE_SETTING: &str = "config";
 /// [`ConfigError`] in one line, when the file cannot be read, holds an unknown key, or a value that
 /// its setting does not take.
 pub fn with_file(command: Command, args: &[OsString]) -> Result<Command, ConfigError> {
-    // What is wrong with the arguments themselves is told when they are read for good.
-    let Ok(matches) = command.clone().try_get_matches_from(args) else {
-        return Ok(command);
-    };
-    let Some(file) = file(&matches) else {
-        return Ok(command);
-    };
-    let text = fs::read_to_string(&file)
-        .map_err(|error| ConfigError(format!("{}: {error}", file.display())))?;
-    Ok(with_values(command, &values(&file, &text)?))
+    Ok(match FileLayer::read(&command, args)? {
+        Some(layer) => with_values(command, &layer.values),
+        None => command,
+    })
 }
 
-/// The file to read, if the job at hand takes settings and there is one.
-fn file(matches: &ArgMatches) -> Option<PathBuf> {
+/// What a file says.
+pub(super) struct FileLayer {
+    pub(super) file: PathBuf,
+    /// By the id of the flag.
+    pub(super) values: BTreeMap<String, String>,
+}
+
+impl FileLayer {
+    /// The file that the arguments name, or the one that is read without being named.
+    pub(super) fn read(command: &Command, args: &[OsString]) -> Result<Option<Self>, ConfigError> {
+        // What is wrong with the arguments themselves is told when they are read for good.
+        let Ok(matches) = command.clone().try_get_matches_from(args) else {
+            return Ok(None);
+        };
+        let Some(file) = file(&matches) else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(&file)
+            .map_err(|error| ConfigError(format!("{}: {error}", file.display())))?;
+        let values = values(&file, &text)?;
+        Ok(Some(Self { file, values }))
+    }
+}
+
+/// The arguments of the job at hand, at the end of the jobs that lead to it.
+pub(super) fn deepest(matches: &ArgMatches) -> &ArgMatches {
     let mut deepest = matches;
     while let Some((_, inner)) = deepest.subcommand() {
         deepest = inner;
     }
-    match deepest.try_get_one::<PathBuf>(FILE_SETTING) {
+    deepest
+}
+
+/// The file to read, if the job at hand takes settings and there is one.
+fn file(matches: &ArgMatches) -> Option<PathBuf> {
+    match deepest(matches).try_get_one::<PathBuf>(FILE_SETTING) {
         Err(_) => None,
         Ok(Some(named)) => Some(named.clone()),
         Ok(None) => {
@@ -103,10 +126,16 @@ fn unknown(settings: &Command, key: &str) -> String {
     format!("unknown key `{key}`")
 }
 
+/// Whether the file writes a setting without quotes.
+pub(super) fn is_number(arg: &Arg) -> bool {
+    let parser = arg.get_value_parser().type_id();
+    parser == TypeId::of::<u64>() || parser == TypeId::of::<usize>()
+}
+
 /// The value as a flag would give it. Numbers are numbers and text is text.
 fn text_of(arg: &Arg, value: &Value) -> Result<String, String> {
     let parser = arg.get_value_parser().type_id();
-    let number = parser == TypeId::of::<u64>() || parser == TypeId::of::<usize>();
+    let number = is_number(arg);
     match value {
         Value::Integer(integer) if number => Ok(integer.to_string()),
         Value::String(text) if !number => Ok(text.clone()),
@@ -119,7 +148,7 @@ fn text_of(arg: &Arg, value: &Value) -> Result<String, String> {
     }
 }
 
-fn with_values(command: Command, values: &BTreeMap<String, String>) -> Command {
+pub(super) fn with_values(command: Command, values: &BTreeMap<String, String>) -> Command {
     let takes_settings = command
         .get_arguments()
         .any(|arg| arg.get_id() == FILE_SETTING);

@@ -14,6 +14,7 @@ use super::{
     extract::{Caller, RequestCookies},
     limit::Limits,
     pending::Pending,
+    reload::Replaceable,
 };
 use crate::{
     config::TrustedProxies,
@@ -47,7 +48,7 @@ pub(crate) struct App {
     pub(crate) base_path: String,
     /// Whether the issuer is https.
     pub(crate) secure: bool,
-    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) trusted_proxies: Arc<Replaceable<TrustedProxies>>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: Arc<Limits>,
     pub(crate) pending: Arc<Pending>,

@@ -19,6 +19,7 @@ use super::{
     app::{App, HashKeys},
     limit::Limits,
     pending::Pending,
+    reload::Replaceable,
 };
 use crate::{
     config::Config,
@@ -195,7 +196,7 @@ pub(super) async fn start(
     let app = App {
         base_path: base_path(&issuer),
         secure: issuer.starts_with("https:"),
-        trusted_proxies: config.trusted_proxies(),
+        trusted_proxies: Arc::new(Replaceable::new(config.trusted_proxies())),
         lifetimes: config.lifetimes(),
         limits: Arc::new(Limits::new(&config.limits())),
         pending: Arc::new(Pending::new(config.limits().pending_per_client)),

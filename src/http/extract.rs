@@ -302,11 +302,12 @@ impl FromRequestParts<Arc<App>> for Caller {
             .get::<ConnectInfo<SocketAddr>>()
             .map(|info| info.0.ip());
         let call_id = parts.extensions.get::<CallId>().map(|id| id.0.clone());
+        let proxies = app.trusted_proxies.get();
         let (address, address_is_its_own) = match peer {
             // A call without a peer is made inside the process, by the local operator.
             None => (IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), true),
-            Some(peer) if app.trusted_proxies.trust(peer) => {
-                let told = app.trusted_proxies.forwarded(&parts.headers);
+            Some(peer) if proxies.trust(peer) => {
+                let told = proxies.forwarded(&parts.headers);
                 (told.unwrap_or(peer), told.is_some())
             }
             // We speak no TLS: whoever reaches an https issuer comes through some proxy, and this one

@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, Hash, RandomState},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -59,6 +59,15 @@ impl Limits {
             ),
             calls_per_agent: Buckets::new("calls by this agent", set.calls_per_agent),
         }
+    }
+
+    /// Puts other limits in force. What was counted under a limit that changes is forgotten: it would
+    /// mean something else under the new one.
+    pub(crate) fn set(&self, set: &config::Limits) {
+        self.requests_per_address.set(set.requests_per_address);
+        self.requests_per_client.set(set.requests_per_client);
+        self.failures.set(set.failures);
+        self.calls_per_agent.set(set.calls_per_agent);
     }
 
     /// Counts a request that is about to be opened at /authorize. The address is asked first, so that
@@ -120,7 +129,7 @@ impl Limits {
 /// The buckets of one limit, by what they are counted for.
 struct Buckets {
     what: &'static str,
-    limit: Limit,
+    limit: RwLock<Limit>,
     /// Calls that found no token since the last sweep.
     refused: AtomicU64,
     /// Keys are kept as hashes under a random key: they are of any length and may name people, and
@@ -133,10 +142,18 @@ impl Buckets {
     fn new(what: &'static str, limit: Limit) -> Self {
         Self {
             what,
-            limit,
+            limit: RwLock::new(limit),
             refused: AtomicU64::new(0),
             hasher: RandomState::new(),
             full_at: Mutex::default(),
+        }
+    }
+
+    fn set(&self, limit: Limit) {
+        let mut held = self.limit.write().unwrap_or_else(PoisonError::into_inner);
+        if *held != limit {
+            *held = limit;
+            self.lock().clear();
         }
     }
 
@@ -149,13 +166,15 @@ impl Buckets {
     }
 
     fn at(&self, key: &impl Hash, now: Duration, takes: bool) -> Result<(), OverLimit> {
-        if self.limit.is_off() {
+        // Held until the bucket is written, so that none is counted under a limit that has gone.
+        let limit = self.limit.read().unwrap_or_else(PoisonError::into_inner);
+        if limit.is_off() {
             return Ok(());
         }
         let key = self.hasher.hash_one(key);
         let mut buckets = self.lock();
         let bucket = buckets.get(&key).copied();
-        match self.limit.take(bucket, now) {
+        match limit.take(bucket, now) {
             Ok(after) if takes => {
                 if bucket.is_none() && buckets.len() >= MOST_BUCKETS {
                     forget_fuller_half(&mut buckets);
@@ -316,6 +335,26 @@ mod tests {
         limits
             .admit_request(&caller("192.0.2.2", true), &clients[1])
             .unwrap();
+    }
+
+    #[test]
+    fn a_limit_that_changes_begins_anew_and_the_others_go_on() {
+        let limits = strict();
+        let caller = caller("192.0.2.1", true);
+        let agent = AgentId::from_uuid(uuid::Uuid::from_u128(1));
+        limits.authentication_failed(&caller, "agent");
+        limits.admit_call(&agent).unwrap();
+        let other = config::Limits {
+            failures: "1/h burst 2".parse().unwrap(),
+            calls_per_agent: "1/h burst 1".parse().unwrap(),
+            ..config::Limits::OFF
+        };
+        limits.set(&other);
+        limits.authentication_failed(&caller, "agent");
+        limits.admit_authentication(&caller, "agent").unwrap();
+        limits.authentication_failed(&caller, "agent");
+        limits.admit_authentication(&caller, "agent").unwrap_err();
+        limits.admit_call(&agent).unwrap_err();
     }
 
     #[test]

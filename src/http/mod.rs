@@ -18,6 +18,7 @@ mod limit;
 mod page;
 mod pending;
 mod progress;
+mod reload;
 mod router;
 mod server;
 mod token;
@@ -25,6 +26,7 @@ mod tokens;
 mod waiting;
 
 pub use bootstrap::StartError;
+pub use reload::Reloader;
 pub use server::{LocalApi, Server};
 
 use error::ApiError;

@@ -7,7 +7,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,7 +28,7 @@ const WHAT: &str = "sign-ins waiting at this website";
 /// What is known of each client that was asked for lately.
 pub(crate) struct Pending {
     /// Pages that may wait for one client; 0 for any number.
-    most: u64,
+    most: AtomicU64,
     clients: Mutex<HashMap<ClientId, Count>>,
 }
 
@@ -51,14 +54,20 @@ enum Step {
 impl Pending {
     pub(crate) fn new(most: u64) -> Self {
         Self {
-            most,
+            most: AtomicU64::new(most),
             clients: Mutex::default(),
         }
     }
 
+    /// Lets so many wait from now on; those that wait already go on waiting.
+    pub(crate) fn set(&self, most: u64) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
     /// Looks for room with what is known.
     fn step(&self, client: ClientId, now: Duration) -> Step {
-        if self.most == 0 {
+        let most = self.most.load(Ordering::Relaxed);
+        if most == 0 {
             return Step::Admitted;
         }
         let mut clients = self.lock();
@@ -73,7 +82,7 @@ impl Pending {
         });
         if is_new {
             Step::Count { included: 0 }
-        } else if count.counted + count.since < self.most {
+        } else if count.counted + count.since < most {
             count.since += 1;
             Step::Admitted
         } else if now.saturating_sub(count.asked_at) >= RECOUNT {
@@ -97,7 +106,7 @@ impl Pending {
         });
         count.counted = counted;
         count.since = count.since.saturating_sub(included);
-        if count.counted + count.since < self.most {
+        if count.counted + count.since < self.most.load(Ordering::Relaxed) {
             count.since += 1;
             Step::Admitted
         } else {

@@ -18,6 +18,7 @@ use super::{
     bootstrap::{self, Started},
     limit::Limits,
     pending::Pending,
+    reload::Reloader,
     router::router,
 };
 use crate::{
@@ -41,6 +42,7 @@ pub struct Server {
     issuer: String,
     notices: Vec<String>,
     first_admin_key: Option<Secret>,
+    reloader: Reloader,
     store: Arc<Store>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -82,6 +84,7 @@ impl Server {
         let store = Arc::clone(&app.store);
         let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
         let doorbells = Arc::clone(&app.doorbells);
+        let reloader = Reloader::of(&app);
 
         let mut tasks = JoinSet::new();
         // From here on, before anybody can subscribe.
@@ -112,6 +115,7 @@ impl Server {
             issuer,
             notices,
             first_admin_key,
+            reloader,
             store,
             stop,
             tasks,
@@ -173,6 +177,12 @@ impl Server {
         }
     }
 
+    /// Takes up settings while the server runs.
+    #[must_use]
+    pub fn reloader(&self) -> Reloader {
+        self.reloader.clone()
+    }
+
     /// Cancelling it stops the server in good order.
     #[must_use]
     pub fn stop_token(&self) -> CancellationToken {
@@ -227,7 +237,7 @@ async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
 fn warn_of_missing_limits(config: &Config, app: &App) {
     if config.limits() == config::Limits::OFF {
         tracing::warn!("all limits are off: nobody is held back, however often they call or guess");
-    } else if app.secure && app.trusted_proxies.is_empty() {
+    } else if app.secure && app.trusted_proxies.get().is_empty() {
         tracing::warn!(
             "nobody's address is known behind this https issuer, so limits by address do not hold: \
              set --trusted-proxies"

@@ -103,8 +103,8 @@ async fn copied(
     to.migrate().await?;
     let rows = copy_all(&mut from, &mut to, progress).await?;
     from.close().await;
-    progress("checking", 0, 0);
-    let report = check_on(&mut to).await?;
+    let mut counted = |done, events| progress("checking", done, events);
+    let report = check_on(&mut to, &mut counted).await?;
     to.close().await;
     match report.differences {
         0 => Ok((rows, report)),

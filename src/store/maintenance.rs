@@ -72,14 +72,29 @@ struct Folded {
 ///
 /// [`StoreError::Unavailable`] when the database does not answer.
 pub async fn check(url: &str) -> Result<Report, StoreError> {
+    check_counting(url, |_, _| {}).await
+}
+
+/// The same; `counted` hears how many events were read, and of how many.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_counting(
+    url: &str,
+    mut counted: impl FnMut(u64, u64) + Send,
+) -> Result<Report, StoreError> {
     let mut connection = existing(url).await?;
-    let report = check_on(&mut connection).await?;
+    let report = check_on(&mut connection, &mut counted).await?;
     connection.close().await;
     Ok(report)
 }
 
 /// The same on a connection.
-pub(super) async fn check_on(connection: &mut Writable) -> Result<Report, StoreError> {
+pub(super) async fn check_on(
+    connection: &mut Writable,
+    counted: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<Report, StoreError> {
     connection.run(sql::BEGIN_READING, None).await?;
     let mut report = Report {
         position: number(connection, sql::HEAD).await?,
@@ -92,6 +107,7 @@ pub(super) async fn check_on(connection: &mut Writable) -> Result<Report, StoreE
     };
     while let Some(folded) = walk.next(connection, &mut report).await? {
         rows += folded.len() as u64;
+        counted(report.events, report.position);
         compare(connection, &folded, &mut report).await?;
     }
     report.is_whole();
@@ -127,6 +143,18 @@ pub(super) async fn check_on(connection: &mut Writable) -> Result<Report, StoreE
 ///
 /// [`StoreError::Locked`] while a server has the file.
 pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
+    rebuild_counting(url, |_, _| {}).await
+}
+
+/// The same; `counted` hears how many events were read, and of how many.
+///
+/// # Errors
+///
+/// As [`rebuild`].
+pub async fn rebuild_counting(
+    url: &str,
+    mut counted: impl FnMut(u64, u64),
+) -> Result<Report, StoreError> {
     let mut connection = existing(url).await?;
     let _lock = sqlite_file(url)
         .map(|file| FileLock::take(&file))
@@ -144,6 +172,7 @@ pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
         ..Walk::default()
     };
     while let Some(folded) = walk.next(&mut connection, &mut report).await? {
+        counted(report.events, report.position);
         let mut rows = Rows::default();
         for one in &folded {
             rows.push(

@@ -1,5 +1,10 @@
 //! From an empty folder to a sign-in, by what the program itself says; and what programs read.
 
+mod administer;
+mod audit;
+mod reload;
+mod settings;
+
 use std::{fs, path::Path, process::Command};
 
 use reqwest::Method;

@@ -89,7 +89,7 @@ impl Stage {
             "redirect_uris": [redirect_uri],
             "token_endpoint_auth_method": "client_secret_basic",
         });
-        let client = admin.create("/api/admin/clients", &client).await?;
+        let client = admin.post("/api/admin/clients", &client).await?;
         let registration = Registration {
             issuer,
             client_id: text(&client, "client_id")?,
@@ -102,7 +102,7 @@ impl Stage {
             "agent_name": "Demo agent", "user_email": "ada@example.com", "user_name": OWNER,
             "model": MODEL,
         });
-        let agent = admin.create("/api/admin/agents", &agent).await?;
+        let agent = admin.post("/api/admin/agents", &agent).await?;
         let secret = Secret::from(text(&agent, "agent_secret")?);
         let secret_file = folder.path().join("agent.secret");
         SecretFile::create(&secret_file)?
