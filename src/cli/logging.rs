@@ -35,7 +35,12 @@ pub(crate) fn start(
     } else {
         LogFormat::Json
     });
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A line that cannot be written, because the terminal is gone, is lost: telling of it there would
+    // end the program.
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     let cannot = |error: String| Failure::failed(format!("cannot log: {error}"));
     match format {
         LogFormat::Human => {

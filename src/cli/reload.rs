@@ -1,6 +1,9 @@
 //! SIGHUP: reads the settings again, and takes up what a running server can.
 
-use std::{ffi::OsString, io};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -14,6 +17,8 @@ use crate::{
 pub(crate) struct Reload {
     args: Vec<OsString>,
     hangup: Signal,
+    /// Whether a person sits before it, whose terminal may be closed: that is told by SIGHUP as well.
+    on_terminal: bool,
     set_filter: SetFilter,
     /// Those that it was started with.
     started: Settings,
@@ -28,15 +33,20 @@ impl Reload {
         Ok(Self {
             args: args.to_vec(),
             hangup: signal(SignalKind::hangup()).map_err(cannot)?,
+            on_terminal: io::stdin().is_terminal(),
             set_filter,
             started: config::settings(command(), args)?,
             current: config::settings(command(), args)?,
         })
     }
 
-    /// Takes up what each SIGHUP brings.
+    /// Takes up what each SIGHUP brings. Returns when the terminal is gone that the server was started
+    /// on: nobody could stop it there any more.
     pub(crate) async fn follow(mut self, reloader: Reloader) {
         while self.hangup.recv().await.is_some() {
+            if self.on_terminal && !io::stdin().is_terminal() {
+                return;
+            }
             match self.read() {
                 Ok(read) => self.take_up(read, &reloader),
                 Err(error) => tracing::error!(

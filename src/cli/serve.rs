@@ -57,14 +57,14 @@ pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Resu
     tracing::info!(issuer = server.issuer(), listen = %server.local_addr(), "serving");
 
     let stop = server.stop_token();
-    let reloading = tokio::spawn(reload.follow(server.reloader()));
+    let reloading = reload.follow(server.reloader());
     let mut running = std::pin::pin!(server.wait());
     tokio::select! {
         // Nobody asked for it: the server has said why.
         () = &mut running => return Err(Failure::failed("the server cannot go on: see its log")),
         () = signals.next() => {}
+        () = reloading => {}
     }
-    reloading.abort();
     tracing::info!("stopping: ending streams, finishing requests in flight");
     stop.cancel();
     tokio::select! {
