@@ -2,6 +2,7 @@
 
 mod administer;
 mod audit;
+mod grants;
 mod reload;
 mod settings;
 

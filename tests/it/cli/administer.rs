@@ -184,12 +184,17 @@ async fn on_a_terminal_what_ends_something_asks_first() {
     let server = TestServer::start(Backend::Sqlite, |_| {}).await;
     let api = server.api();
     let client = api.create_client(json!({"client_name": "Profilio"})).await;
+    let agent = api.create_agent(json!({})).await;
+    api.sign_in(&client, &agent).await;
     let delete = ["client", "delete", &client.id];
     let Some((status, text)) = on_a_terminal(&server, &delete, "n") else {
         return;
     };
     assert_eq!(status, 1, "{text}");
-    let asked = format!("Delete client Profilio ({})?", client.id);
+    let asked = format!(
+        "Delete client Profilio ({})? Its 1 sign-in ends.",
+        client.id
+    );
     assert!(text.contains(&asked) && text.contains("[y/N]"), "{text}");
     assert!(text.contains("nothing was done"), "{text}");
     assert_eq!(
