@@ -8,6 +8,7 @@ mod limits;
 mod proxies;
 mod retention;
 mod settings;
+mod timeouts;
 
 use std::{
     env,
@@ -30,6 +31,7 @@ pub use issuer::{InvalidIssuer, issuer};
 pub use limits::Limits;
 pub use proxies::{InvalidProxies, TrustedProxies, trusted_proxies};
 pub use settings::{Setting, Settings, Source, settings};
+pub use timeouts::Timeouts;
 
 use crate::{
     crypto::{MasterKey, Secret},
@@ -98,6 +100,15 @@ pub struct Config {
         default_value = "127.0.0.1:3000"
     )]
     pub listen: SocketAddr,
+
+    /// Address and port for administration and metrics, which are then no longer on the main one
+    #[arg(
+        long,
+        env = "AUTH_AGENT_ADMIN_LISTEN",
+        value_name = "ADDRESS:PORT",
+        hide_short_help = true
+    )]
+    pub admin_listen: Option<SocketAddr>,
 
     /// What this server is called in tokens and discovery (RFC 8414 §2) [default: http://<listen>]
     ///
@@ -211,6 +222,9 @@ pub struct Config {
     #[command(flatten)]
     retention: retention::RetentionSettings,
 
+    #[command(flatten)]
+    timeouts: timeouts::TimeoutSettings,
+
     /// `AUTH_AGENT_ADMIN_KEY`; in the environment only, so that it is in no process list.
     #[arg(skip)]
     pub admin_key: Option<Secret>,
@@ -298,6 +312,11 @@ impl Config {
                  world reaches this server",
                 self.listen
             )));
+        }
+        if self.listen.port() != 0 && self.admin_listen == Some(self.listen) {
+            return Err(ConfigError(
+                "--admin-listen must be another address or port than --listen".to_owned(),
+            ));
         }
         if self
             .data_dir
@@ -411,6 +430,12 @@ impl Config {
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits::from(&self.limits)
+    }
+
+    /// How long the other side of a connection may take.
+    #[must_use]
+    pub fn timeouts(&self) -> Timeouts {
+        Timeouts::from(&self.timeouts)
     }
 
     /// How many secrets are hashed at the same time, at least one.

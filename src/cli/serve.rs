@@ -49,6 +49,9 @@ pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Resu
             StartError::Listen(..) => {
                 Failure::usage(format!("{error}: choose another address with --listen"))
             }
+            StartError::AdminListen(..) => {
+                Failure::usage(format!("{error}: choose another address with --admin-listen"))
+            }
             error => error.into(),
         })?,
         () = signals.next() => return Ok(()),

@@ -49,6 +49,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {0}: {1}")]
     Listen(std::net::SocketAddr, io::Error),
+    /// The address for administration cannot be listened on.
+    #[error("cannot listen on {0} for administration: {1}")]
+    AdminListen(std::net::SocketAddr, io::Error),
     /// A file or folder cannot be made or read.
     #[error("cannot use {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),

@@ -27,8 +27,10 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Largest body of an agent's call, in bytes.
 pub(crate) const MAX_AGENT_BODY_BYTES: usize = 16 * 1024;
 
-/// Longest time that a whole body may take to arrive, from when it is asked for.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time that a whole body may take to arrive, from when it is asked for. It travels with the
+/// request; one that is made inside the process has its body with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyTimeout(pub(crate) Duration);
 
 /// The media type without its parameters, lower case.
 pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -48,20 +50,27 @@ pub(crate) async fn body_within(
     request: Request,
     limit: usize,
 ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    collected(request.into_body(), limit, BODY_TIMEOUT).await
+    let within = request.extensions().get::<BodyTimeout>().copied();
+    collected(request.into_body(), limit, within).await
 }
 
 async fn collected(
     body: Body,
     limit: usize,
-    within: Duration,
+    within: Option<BodyTimeout>,
 ) -> Result<Zeroizing<Vec<u8>>, ApiError> {
     let whole = Limited::new(body, limit).collect();
-    let Ok(read) = tokio::time::timeout(within, whole).await else {
-        return Err(ApiError::too_slow(format!(
-            "the body did not arrive within {} s",
-            within.as_secs()
-        )));
+    let read = match within {
+        None => whole.await,
+        Some(BodyTimeout(within)) => {
+            let Ok(read) = tokio::time::timeout(within, whole).await else {
+                return Err(ApiError::too_slow(format!(
+                    "the body did not arrive within {} s",
+                    within.as_secs()
+                )));
+            };
+            read
+        }
     };
     match read {
         Ok(body) => Ok(Zeroizing::new(body.to_bytes().into())),
@@ -412,10 +421,12 @@ mod tests {
         let begun = futures_util::stream::once(async { Ok::<_, std::convert::Infallible>("half") });
         let never = futures_util::stream::pending();
         let body = Body::from_stream(futures_util::StreamExt::chain(begun, never));
-        let error = collected(body, 100, Duration::ZERO).await.unwrap_err();
+        let error = collected(body, 100, Some(BodyTimeout(Duration::ZERO)))
+            .await
+            .unwrap_err();
         assert_eq!(error.status, 408);
         assert_eq!(error.error.code, ErrorCode::InvalidRequest);
-        let whole = collected(Body::from("whole"), 100, BODY_TIMEOUT).await;
+        let whole = collected(Body::from("whole"), 100, None).await;
         assert_eq!(**whole.unwrap(), *b"whole");
     }
 

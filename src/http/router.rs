@@ -15,8 +15,47 @@ use axum::{
     routing::{get, post},
 };
 
-/// The server's paths, below the issuer's own.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// What an address serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// All there is.
+    Everything,
+    /// All but administration and metrics, which have an address of their own.
+    WithoutAdministration,
+    /// Administration and metrics alone.
+    Administration,
+}
+
+/// An address's paths, below the issuer's own.
+pub(crate) fn router(app: Arc<App>, served: Served) -> Router {
+    let paths = match served {
+        Served::Everything => public().merge(operators()).merge(administration(&app)),
+        Served::WithoutAdministration => public().merge(operators()),
+        Served::Administration => operators().merge(administration(&app)),
+    };
+    let paths = paths.fallback(not_found);
+    let mounted = if app.base_path.is_empty() {
+        paths
+    } else {
+        let below = Router::new().nest(&app.base_path, paths);
+        let below = if served == Served::Administration {
+            below
+        } else {
+            // RFC 8414 §3.1 puts the well-known part before the issuer's path; OpenID Connect
+            // Discovery §4 after it. Both work.
+            let well_known = format!("/.well-known/oauth-authorization-server{}", app.base_path);
+            let document = Router::new()
+                .route(&well_known, get(discovery::document))
+                .layer(middleware::from_fn(layer::open_to_all_origins));
+            below.merge(document)
+        };
+        below.fallback(not_found)
+    };
+    layer::around(mounted).with_state(app)
+}
+
+/// What browsers, agents and websites call.
+fn public() -> Router<Arc<App>> {
     let open = Router::new()
         .route(
             "/.well-known/openid-configuration",
@@ -45,31 +84,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/agent/authenticate", post(authenticate::post))
         // Websites
         .route("/introspect", post(tokens::introspect))
-        // Operators
-        .route("/api/health", get(discovery::health))
-        .route("/api/ready", get(discovery::ready))
         .route("/api/stats", get(discovery::stats))
         .method_not_allowed_fallback(method_not_allowed);
+    open.merge(closed)
+}
 
-    let paths = open
-        .merge(closed)
-        .nest_service("/api/admin", admin::service(Arc::clone(&app)))
-        .fallback(not_found);
-    let mounted = if app.base_path.is_empty() {
-        paths
-    } else {
-        // RFC 8414 §3.1 puts the well-known part before the issuer's path; OpenID Connect
-        // Discovery §4 after it. Both work.
-        let well_known = format!("/.well-known/oauth-authorization-server{}", app.base_path);
-        let document = Router::new()
-            .route(&well_known, get(discovery::document))
-            .layer(middleware::from_fn(layer::open_to_all_origins));
-        Router::new()
-            .nest(&app.base_path, paths)
-            .merge(document)
-            .fallback(not_found)
-    };
-    layer::around(mounted).with_state(app)
+/// What tells how the server is, at each of its addresses.
+fn operators() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/health", get(discovery::health))
+        .route("/api/ready", get(discovery::ready))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// What needs an admin key.
+fn administration(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new().nest_service("/api/admin", admin::service(Arc::clone(app)))
 }
 
 /// Names the whole path, also where the router has taken the issuer's off.

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, serve::ListenerExt};
+use axum::{Router, body::Body};
 use futures_util::Stream;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
@@ -17,9 +17,11 @@ use super::{
     app::{AFTERLIFE, App},
     bootstrap::{self, Started},
     limit::Limits,
+    listen::{GRACE, Listening},
+    measures::Connections,
     pending::Pending,
     reload::Reloader,
-    router::router,
+    router::{Served, router},
 };
 use crate::{
     config::{self, Config},
@@ -27,8 +29,8 @@ use crate::{
     store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain},
 };
 
-/// How long requests in flight may take once the server is to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long everything else may take besides the requests in flight once the server is to stop.
+const MARGIN: Duration = Duration::from_millis(500);
 /// How long to wait before a failing database is read again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often what the vault need not keep is removed.
@@ -67,6 +69,14 @@ impl Server {
             }
         };
         let address = listener.local_addr().map_err(failed)?;
+        let apart = match config.admin_listen {
+            Some(address) => Some(
+                TcpListener::bind(address)
+                    .await
+                    .map_err(|error| StartError::AdminListen(address, error))?,
+            ),
+            None => None,
+        };
         let issuer = config
             .issuer
             .clone()
@@ -89,22 +99,25 @@ impl Server {
         let mut tasks = JoinSet::new();
         // From here on, before anybody can subscribe.
         let others = hear_others(Arc::clone(&store), doorbells, stop.clone());
-        // Small answers, each waited for: none may wait for the next to fill a packet.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
+        let app = Arc::new(app);
+        let measures = Arc::new(Connections::default());
+        let mut listen = |listener, served| {
+            let router = router(Arc::clone(&app), served);
+            let (timeouts, measures) = (config.timeouts(), Arc::clone(&measures));
+            let listening = Listening::new(router, timeouts, measures, stop.clone());
+            tasks.spawn(listening.run(listener));
+        };
+        match apart {
+            None => listen(listener, Served::Everything),
+            Some(apart) => {
+                if let Ok(address) = apart.local_addr() {
+                    tracing::info!(%address, "administration and metrics are served apart");
+                    warn_of_an_open_door(address);
+                }
+                listen(listener, Served::WithoutAdministration);
+                listen(apart, Served::Administration);
             }
-        });
-        let service = router(Arc::new(app)).into_make_service_with_connect_info::<SocketAddr>();
-        let stopped = stop.clone().cancelled_owned();
-        tasks.spawn(async move {
-            if let Err(error) = axum::serve(listener, service)
-                .with_graceful_shutdown(stopped)
-                .await
-            {
-                tracing::error!(%error, "the listener failed");
-            }
-        });
+        }
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
@@ -201,7 +214,7 @@ impl Server {
         } = self;
         stop.cancelled().await;
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, all).await.is_err() {
+        if tokio::time::timeout(GRACE + MARGIN, all).await.is_err() {
             tracing::warn!("some requests took too long and were cut off");
             tasks.shutdown().await;
         }
@@ -231,6 +244,16 @@ async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
     }
     tracing::error!("the writer has ended: stopping");
     stop.cancel();
+}
+
+/// We speak no TLS: an admin key that travels to another machine can be read on its way.
+fn warn_of_an_open_door(address: SocketAddr) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            "--admin-listen {address} is not loopback: keep it inside a network that you trust, for \
+             metrics need no key there and admin keys travel in the clear"
+        );
+    }
 }
 
 /// Says what a production server should not be without.
@@ -294,7 +317,7 @@ impl LocalApi {
         let app: App = started.app;
         Ok(Self {
             base_path: app.base_path.clone(),
-            router: router(Arc::new(app)),
+            router: router(Arc::new(app), Served::Everything),
             guard: started.guard,
         })
     }

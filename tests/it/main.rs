@@ -12,6 +12,7 @@ mod browser;
 mod claims;
 mod cli;
 mod clients;
+mod connections;
 mod crash;
 mod discovery;
 mod harness;
