@@ -11,11 +11,12 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use subtle::ConstantTimeEq as _;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use zeroize::Zeroizing;
 
-pub use super::offload::Busy;
+pub use super::offload::{Busy, Load};
 use super::offload::{Offload, Place};
 use super::{MacKey, Secret};
 use crate::edge;
@@ -42,6 +43,8 @@ pub struct Hasher {
 
 #[derive(Debug)]
 struct Shared {
+    /// What hashing took.
+    seconds: Histogram,
     proved: Memo,
     /// Checks under way, so that a second caller with the same credential and secret waits for the
     /// first one's hash. Each ends with `Some(answer)`, or by dropping every sender.
@@ -54,6 +57,7 @@ impl Hasher {
     #[must_use]
     pub fn new(permits: usize, queue: usize, memo_key: MacKey) -> Self {
         let shared = Shared {
+            seconds: Histogram::new(exponential_buckets(0.005, 2.0, 10)),
             proved: Memo::new(MEMO_CAPACITY),
             checks: DashMap::new(),
         };
@@ -62,6 +66,18 @@ impl Hasher {
             memo_key,
             shared: Arc::new(shared),
         }
+    }
+
+    /// How much is being hashed.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.offload.load()
+    }
+
+    /// Seconds that hashing took.
+    #[must_use]
+    pub fn seconds(&self) -> Histogram {
+        self.shared.seconds.clone()
     }
 
     /// The secret's argon2id hash as a PHC string, under a fresh random salt.
@@ -74,10 +90,13 @@ impl Hasher {
         let turn = self.offload.admit()?.turn().await?;
         let secret = secret.clone();
         let salt = edge::random::<SALT_LEN>();
+        let begun = Instant::now();
         let hash = turn
             .run(move || argon2id()?.hash_password_with_salt(secret.expose().as_bytes(), &salt));
+        let hash = hash.await?;
+        self.shared.seconds.observe(begun.elapsed().as_secs_f64());
         // With fixed parameters and salt the only way to fail is for want of memory.
-        hash.await?.map(|hash| hash.to_string()).map_err(|_| Busy)
+        hash.map(|hash| hash.to_string()).map_err(|_| Busy)
     }
 
     /// Whether `presented` is the secret behind the hash `phc` of the credential.
@@ -160,7 +179,11 @@ impl Check {
             std::mem::take(&mut self.presented),
             std::mem::take(&mut self.phc),
         );
-        let right = match turn.run(move || matches(&presented, &phc)).await {
+        let begun = Instant::now();
+        let matched = turn.run(move || matches(&presented, &phc)).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.shared.seconds.observe(seconds);
+        let right = match matched {
             Ok(Ok(())) => true,
             Ok(Err(Error::PasswordInvalid)) => false,
             Err(Busy) | Ok(Err(Error::OutOfMemory)) => return,

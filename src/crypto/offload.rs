@@ -15,6 +15,17 @@ pub struct Busy;
 pub(super) struct Offload {
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,
+    permits: usize,
+    queue: usize,
+}
+
+/// How much is being computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Computations that run.
+    pub running: usize,
+    /// Computations that wait.
+    pub waiting: usize,
 }
 
 impl Offload {
@@ -25,6 +36,21 @@ impl Offload {
         Self {
             admitted: Arc::new(Semaphore::new(permits + queue)),
             running: Arc::new(Semaphore::new(permits)),
+            permits,
+            queue,
+        }
+    }
+
+    /// How much is being computed.
+    pub(super) fn load(&self) -> Load {
+        let admitted =
+            (self.permits + self.queue).saturating_sub(self.admitted.available_permits());
+        let running = self
+            .permits
+            .saturating_sub(self.running.available_permits());
+        Load {
+            running,
+            waiting: admitted.saturating_sub(running),
         }
     }
 

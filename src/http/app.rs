@@ -13,6 +13,7 @@ use super::{
     admin::entry::AdminKeys,
     extract::{Caller, RequestCookies},
     limit::Limits,
+    measures::Measures,
     pending::Pending,
     reload::Replaceable,
 };
@@ -51,6 +52,7 @@ pub(crate) struct App {
     pub(crate) trusted_proxies: Arc<Replaceable<TrustedProxies>>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) measures: Arc<Measures>,
     pub(crate) pending: Arc<Pending>,
     pub(crate) store: Arc<Store>,
     pub(crate) doorbells: Arc<Doorbells>,

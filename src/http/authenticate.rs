@@ -15,6 +15,7 @@ use super::{
     ApiError,
     app::App,
     extract::{Caller, MAX_AGENT_BODY_BYTES, RequestCookies, json_within},
+    measures::{came_of, outcome},
 };
 use crate::{
     crypto::SecretKind,
@@ -59,9 +60,10 @@ pub(crate) async fn post(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    signed_in(&app, &caller, request)
-        .await
-        .map_err(ApiError::for_agent)
+    let answer = signed_in(&app, &caller, request).await;
+    let outcome = outcome(&answer, "authenticated");
+    came_of(&app.measures.steps.authenticate, outcome);
+    answer.map_err(ApiError::for_agent)
 }
 
 async fn signed_in(app: &App, caller: &Caller, request: Request) -> Result<Response, ApiError> {

@@ -12,6 +12,7 @@ use super::{
     ApiError,
     app::{App, COOKIES_PER_BROWSER},
     extract::{Caller, RequestCookies, media_type, not_a_form, parameters_of},
+    measures::came_of,
     page::{html, is_prefetch, prefetch_refused, see_other, waiting_page},
     pending,
 };
@@ -48,6 +49,7 @@ struct Opened {
     state: AuthRequest,
     client: Client,
     now: jiff::Timestamp,
+    is_new: bool,
 }
 
 impl Opened {
@@ -61,6 +63,7 @@ impl Opened {
             state,
             client: client.clone(),
             now: seen.now,
+            is_new: false,
         })
     }
 
@@ -86,7 +89,7 @@ pub(crate) async fn get(
         };
     }
     let held = app.cookies(&headers);
-    match open(&app, &parameters, &caller, &held).await {
+    match counted(&app, open(&app, &parameters, &caller, &held).await) {
         Ok(opened) => {
             let page = if opened.waits() {
                 waiting_page(&app, &opened.id, &opened.state, &opened.client, opened.now)
@@ -117,13 +120,24 @@ pub(crate) async fn post(
         Err(error) => return told(&app, Stop::Page(error)),
     };
     let held = app.cookies(&headers);
-    match open(&app, &parameters, &caller, &held).await {
+    match counted(&app, open(&app, &parameters, &caller, &held).await) {
         Ok(opened) => {
             let page = to_its_own_address(&app, &opened);
             with_cookies(&app, page, &opened, &held)
         }
         Err(stop) => told(&app, stop),
     }
+}
+
+fn counted(app: &App, opened: Result<Opened, Stop>) -> Result<Opened, Stop> {
+    let outcome = match &opened {
+        Ok(opened) if opened.is_new => "created",
+        Ok(_) => "reloaded",
+        Err(Stop::Page(error)) => error.error.code.as_str(),
+        Err(Stop::Redirect(_, error)) => error.code.as_str(),
+    };
+    came_of(&app.measures.steps.authorize, outcome);
+    opened
 }
 
 fn to_its_own_address(app: &App, opened: &Opened) -> Response {
@@ -256,6 +270,7 @@ async fn open(
                     state,
                     client,
                     now,
+                    is_new: true,
                 });
             }
             Err(StoreError::Claimed { holder }) => {

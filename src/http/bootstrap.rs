@@ -18,6 +18,7 @@ use super::{
     admin::entry::{self, AdminKeys},
     app::{App, HashKeys},
     limit::Limits,
+    measures::Measures,
     pending::Pending,
     reload::Replaceable,
 };
@@ -201,6 +202,7 @@ pub(super) async fn start(
         secure: issuer.starts_with("https:"),
         trusted_proxies: Arc::new(Replaceable::new(config.trusted_proxies())),
         lifetimes: config.lifetimes(),
+        measures: Arc::new(Measures::new(&base_path(&issuer))),
         limits: Arc::new(Limits::new(&config.limits())),
         pending: Arc::new(Pending::new(config.limits().pending_per_client)),
         derivation: derivation_keys(&store, &master_key, &issuer).await?,

@@ -1,21 +1,22 @@
 //! What holds for every response: its headers, its `X-Request-Id`, one log line, and that a panic
 //! in one handler is a 500 for its caller and nothing to the others.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::Request,
+    extract::{MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use futures_util::Stream;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Span};
 
-use super::ApiError;
+use super::{ApiError, measures::Measures};
 use crate::{edge, oauth::ErrorCode};
 
 /// The id of one HTTP request, in `X-Request-Id`, in every log line and in the events it causes.
@@ -25,7 +26,10 @@ pub(crate) struct CallId(pub(crate) String);
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps the whole router.
-pub(crate) fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+pub(crate) fn around<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    measures: Arc<Measures>,
+) -> Router<S> {
     router
         .layer(CatchPanicLayer::custom(
             |panic: Box<dyn std::any::Any + Send>| {
@@ -42,10 +46,16 @@ pub(crate) fn around<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rou
                 .into_response()
             },
         ))
-        .layer(middleware::from_fn(every_response))
+        .layer(middleware::from_fn_with_state(measures, every_response))
 }
 
-async fn every_response(mut request: Request, next: Next) -> Response {
+async fn every_response(
+    State(measures): State<Arc<Measures>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
     let call_id = call_id(&request);
     request.extensions_mut().insert(CallId(call_id.clone()));
     let method = request.method().clone();
@@ -60,6 +70,13 @@ async fn every_response(mut request: Request, next: Next) -> Response {
     }
     .instrument(span)
     .await;
+    // A router within this one knows more of the path.
+    let matched = response.extensions_mut().remove().or(matched);
+    let template = matched.as_ref().map(MatchedPath::as_str);
+    let took = begun.elapsed();
+    measures
+        .routes
+        .answered(template, &method, response.status(), took);
     let headers = response.headers_mut();
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -71,6 +88,16 @@ async fn every_response(mut request: Request, next: Next) -> Response {
     );
     if let Ok(id) = HeaderValue::try_from(call_id) {
         headers.insert(X_REQUEST_ID, id);
+    }
+    response
+}
+
+/// Tells the layers around which path of a router within was called.
+pub(crate) async fn tell_route(request: Request, next: Next) -> Response {
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    if let Some(matched) = matched {
+        response.extensions_mut().insert(matched);
     }
     response
 }
@@ -184,7 +211,10 @@ mod tests {
                 .with_writer(move || writer.clone())
                 .finish();
             let _default = tracing::subscriber::set_default(subscriber);
-            let router = around(Router::new().route("/", get(handler)));
+            let router = around(
+                Router::new().route("/", get(handler)),
+                Arc::new(Measures::new("")),
+            );
             let request = Request::get("/").header(X_REQUEST_ID, "call-0001");
             let response = router.oneshot(request.body(Body::empty()).unwrap()).await;
             response.unwrap().into_body().collect().await.unwrap();

@@ -83,6 +83,17 @@ impl Limits {
         self.requests_per_client.take(client)
     }
 
+    /// Each limit that counts calls, and how many it has refused.
+    pub(crate) fn refusals(&self) -> [(&'static str, u64); 4] {
+        [
+            ("requests_per_address", &self.requests_per_address),
+            ("requests_per_client", &self.requests_per_client),
+            ("failures", &self.failures),
+            ("calls_per_agent", &self.calls_per_agent),
+        ]
+        .map(|(name, buckets)| (name, buckets.ever_refused.load(Ordering::Relaxed)))
+    }
+
     /// Whether a caller may try to authenticate as `id`, any text. Counts nothing: only
     /// [`Self::authentication_failed`] does. Calls that are checked at the same moment may all be
     /// wrong, so a few more than the burst can be; the hash queue bounds how many.
@@ -132,6 +143,8 @@ struct Buckets {
     limit: RwLock<Limit>,
     /// Calls that found no token since the last sweep.
     refused: AtomicU64,
+    /// The same since the start.
+    ever_refused: AtomicU64,
     /// Keys are kept as hashes under a random key: they are of any length and may name people, and
     /// nobody who does not know that key can make two meet.
     hasher: RandomState,
@@ -144,6 +157,7 @@ impl Buckets {
             what,
             limit: RwLock::new(limit),
             refused: AtomicU64::new(0),
+            ever_refused: AtomicU64::new(0),
             hasher: RandomState::new(),
             full_at: Mutex::default(),
         }
@@ -186,6 +200,7 @@ impl Buckets {
             Err(wait) => {
                 drop(buckets);
                 self.refused.fetch_add(1, Ordering::Relaxed);
+                self.ever_refused.fetch_add(1, Ordering::Relaxed);
                 tracing::debug!(?wait, "too many {}", self.what);
                 Err(OverLimit {
                     what: self.what,

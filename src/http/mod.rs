@@ -19,6 +19,7 @@ mod layer;
 mod limit;
 mod listen;
 mod measures;
+mod metrics;
 mod page;
 mod pending;
 mod progress;

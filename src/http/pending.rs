@@ -30,6 +30,7 @@ pub(crate) struct Pending {
     /// Pages that may wait for one client; 0 for any number.
     most: AtomicU64,
     clients: Mutex<HashMap<ClientId, Count>>,
+    refused: AtomicU64,
 }
 
 struct Count {
@@ -56,12 +57,18 @@ impl Pending {
         Self {
             most: AtomicU64::new(most),
             clients: Mutex::default(),
+            refused: AtomicU64::new(0),
         }
     }
 
     /// Lets so many wait from now on; those that wait already go on waiting.
     pub(crate) fn set(&self, most: u64) {
         self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// How many pages were refused since the start.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Looks for room with what is known.
@@ -148,6 +155,7 @@ pub(crate) async fn admit(app: &App, client: ClientId, now: Timestamp) -> Result
     if step == Step::Admitted {
         return Ok(());
     }
+    app.pending.refused.fetch_add(1, Ordering::Relaxed);
     tracing::debug!(%client, "too many {WHAT}");
     Err(ApiError::from(OverLimit {
         what: WHAT,

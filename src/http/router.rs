@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ApiError, admin, app::App, authenticate, authorize, discovery, layer, page, token, tokens,
-    waiting,
+    ApiError, admin, app::App, authenticate, authorize, discovery, layer, metrics, page, token,
+    tokens, waiting,
 };
 use crate::oauth::ErrorCode;
 use axum::{
@@ -29,11 +29,18 @@ pub(crate) enum Served {
 /// An address's paths, below the issuer's own.
 pub(crate) fn router(app: Arc<App>, served: Served) -> Router {
     let paths = match served {
-        Served::Everything => public().merge(operators()).merge(administration(&app)),
+        Served::Everything => public()
+            .merge(operators())
+            .merge(administration(&app))
+            .route("/metrics", get(metrics::with_key)),
         Served::WithoutAdministration => public().merge(operators()),
-        Served::Administration => operators().merge(administration(&app)),
+        Served::Administration => operators()
+            .merge(administration(&app))
+            .route("/metrics", get(metrics::open)),
     };
-    let paths = paths.fallback(not_found);
+    let paths = paths
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found);
     let mounted = if app.base_path.is_empty() {
         paths
     } else {
@@ -51,7 +58,7 @@ pub(crate) fn router(app: Arc<App>, served: Served) -> Router {
         };
         below.fallback(not_found)
     };
-    layer::around(mounted).with_state(app)
+    layer::around(mounted, Arc::clone(&app.measures)).with_state(app)
 }
 
 /// What browsers, agents and websites call.

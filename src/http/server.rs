@@ -18,7 +18,6 @@ use super::{
     bootstrap::{self, Started},
     limit::Limits,
     listen::{GRACE, Listening},
-    measures::Connections,
     pending::Pending,
     reload::Reloader,
     router::{Served, router},
@@ -100,10 +99,9 @@ impl Server {
         // From here on, before anybody can subscribe.
         let others = hear_others(Arc::clone(&store), doorbells, stop.clone());
         let app = Arc::new(app);
-        let measures = Arc::new(Connections::default());
         let mut listen = |listener, served| {
             let router = router(Arc::clone(&app), served);
-            let (timeouts, measures) = (config.timeouts(), Arc::clone(&measures));
+            let (timeouts, measures) = (config.timeouts(), Arc::clone(&app.measures.connections));
             let listening = Listening::new(router, timeouts, measures, stop.clone());
             tasks.spawn(listening.run(listener));
         };

@@ -16,6 +16,7 @@ use super::{
     client_auth::{self, AuthenticatedClient},
     extract::{Caller, Form},
     issue,
+    measures::outcome,
 };
 use crate::{
     crypto::{ArtefactKind, s256},
@@ -34,6 +35,19 @@ pub(crate) async fn post(
     headers: HeaderMap,
     Form(parameters): Form,
 ) -> Result<Response, ApiError> {
+    let answer = answered(&app, &caller, &headers, &parameters).await;
+    let grant_type = parameters.one("grant_type").unwrap_or_default();
+    let outcome = outcome(&answer, "issued");
+    app.measures.steps.token_came_of(grant_type, outcome);
+    answer
+}
+
+async fn answered(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> Result<Response, ApiError> {
     for name in [
         "grant_type",
         "code",
@@ -47,7 +61,7 @@ pub(crate) async fn post(
     let grant_type = parameters
         .one("grant_type")?
         .ok_or_else(|| ApiError::invalid_request("grant_type is missing"))?;
-    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
+    let by = client_auth::authenticate(app, caller, headers, parameters).await?;
     if parameters
         .all("resource")?
         .iter()
@@ -68,15 +82,15 @@ pub(crate) async fn post(
             ))
         }
     };
-    issue::admits(&app, &by.client)?;
+    issue::admits(app, &by.client)?;
     let body = match grant_type {
         "authorization_code" => {
             may_use(GrantType::AuthorizationCode)?;
-            redeem(&app, &caller, &by, &parameters).await?
+            redeem(app, caller, &by, parameters).await?
         }
         "refresh_token" => {
             may_use(GrantType::RefreshToken)?;
-            rotate(&app, &caller, &by, &parameters).await?
+            rotate(app, caller, &by, parameters).await?
         }
         _ => {
             return Err(ApiError::new(

@@ -19,6 +19,7 @@ use super::{
     client_auth,
     extract::{Caller, Form},
     issue::{PersonClaims, Subject},
+    measures::{came_of, outcome},
 };
 use crate::{
     crypto::{AccessClaims, ArtefactKind, Presented},
@@ -84,24 +85,40 @@ pub(crate) async fn introspect(
     headers: HeaderMap,
     Form(parameters): Form,
 ) -> Result<Response, ApiError> {
-    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
+    let answer = introspected(&app, &caller, &headers, &parameters).await;
+    let outcome = match &answer {
+        Ok(Some(_)) => "active",
+        Ok(None) => "inactive",
+        Err(error) => error.error.code.as_str(),
+    };
+    came_of(&app.measures.steps.introspect, outcome);
+    let active = answer?;
+    Ok(no_store(
+        active.unwrap_or_else(|| json!({ "active": false })),
+    ))
+}
+
+async fn introspected(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> Result<Option<Value>, ApiError> {
+    let by = client_auth::authenticate(app, caller, headers, parameters).await?;
     if by.client.is_public() {
         return Err(ApiError::new(
             ErrorCode::InvalidClient,
             "introspection needs a client that has a secret",
         ));
     }
-    let text = required_token(&parameters)?;
-    let active = match Token::read(&app, text) {
+    let text = required_token(parameters)?;
+    Ok(match Token::read(app, text) {
         Some(token) => {
             let seen = app.store.situation(token.request(), None).await?;
-            described(&app, &token, &seen, &by.id)
+            described(app, &token, &seen, &by.id)
         }
         None => None,
-    };
-    Ok(no_store(
-        active.unwrap_or_else(|| json!({ "active": false })),
-    ))
+    })
 }
 
 fn required_token(parameters: &Parameters) -> Result<&str, ApiError> {
@@ -169,16 +186,27 @@ pub(crate) async fn revoke(
     headers: HeaderMap,
     Form(parameters): Form,
 ) -> Result<Response, ApiError> {
-    let by = client_auth::authenticate(&app, &caller, &headers, &parameters).await?;
-    let text = required_token(&parameters)?;
-    if let Some(token) = Token::read(&app, text) {
+    let answer = revoked(&app, &caller, &headers, &parameters).await;
+    came_of(&app.measures.steps.revoke, outcome(&answer, "ok"));
+    answer
+}
+
+async fn revoked(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    parameters: &Parameters,
+) -> Result<Response, ApiError> {
+    let by = client_auth::authenticate(app, caller, headers, parameters).await?;
+    let text = required_token(parameters)?;
+    if let Some(token) = Token::read(app, text) {
         let scope = App::day_scope(app.store.now().await?);
-        let address_hash = app.address_hash(&scope, &caller).await?;
+        let address_hash = app.address_hash(&scope, caller).await?;
         let metadata = caller.metadata(Actor::Client(by.id), Some(address_hash));
         let end = async |proved_older| {
             let end = |seen: &Situation| match &seen.request {
                 Some(request) if request.state.asked().client_id == by.id => {
-                    end(&app, &token, &request.state, proved_older, seen.now)
+                    end(app, &token, &request.state, proved_older, seen.now)
                 }
                 _ => Decision::unchanged(Ok(())),
             };

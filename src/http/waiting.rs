@@ -13,6 +13,7 @@ use axum::{
     },
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
 
 use super::{
     ApiError,
@@ -129,6 +130,7 @@ fn changes(
     let stop = app.stop.clone();
     stream! {
         let mut told: Option<Status> = None;
+        let mut rung = None;
         loop {
             if stop.is_cancelled() {
                 return;
@@ -150,6 +152,11 @@ fn changes(
                     .id(progress.event_id())
                     .retry(RETRY)
                     .data(progress.event(&app).to_string());
+                if let (Status::Authenticated, Some(rung)) = (progress.status, rung.take()) {
+                    let rung: Instant = rung;
+                    let seconds = rung.elapsed().as_secs_f64();
+                    app.measures.steps.push_seconds.observe(seconds);
+                }
                 yield Ok(event);
                 told = Some(progress.status);
             }
@@ -165,7 +172,7 @@ fn changes(
                 .min(LONGEST_SLEEP);
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = subscription.rung() => {}
+                at = subscription.rung() => rung = at,
                 () = tokio::time::sleep(ends_in) => {}
             }
         }

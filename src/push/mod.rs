@@ -10,8 +10,9 @@ use std::{
 };
 
 use dashmap::{DashMap, Entry};
+use prometheus_client::metrics::counter::Counter;
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -30,11 +31,13 @@ pub struct Doorbells {
     entrance: Mutex<()>,
     open: AtomicUsize,
     limit: usize,
+    refused_to_browser: Counter,
+    refused_to_process: Counter,
 }
 
 /// One request's door.
 struct Bell {
-    rung: watch::Sender<()>,
+    rung: watch::Sender<Instant>,
     /// What only the request's browser can present.
     proof: Zeroizing<String>,
 }
@@ -59,7 +62,7 @@ pub enum TooMany {
 pub struct Subscription {
     doorbells: Arc<Doorbells>,
     request: RequestId,
-    rung: Option<watch::Receiver<()>>,
+    rung: Option<watch::Receiver<Instant>>,
 }
 
 impl fmt::Debug for Doorbells {
@@ -79,6 +82,8 @@ impl Doorbells {
             entrance: Mutex::new(()),
             open: AtomicUsize::new(0),
             limit,
+            refused_to_browser: Counter::default(),
+            refused_to_process: Counter::default(),
         }
     }
 
@@ -112,10 +117,12 @@ impl Doorbells {
             .map(|bell| bell.rung.receiver_count())
             .sum();
         if by_browser >= STREAMS_PER_BROWSER {
+            self.refused_to_browser.inc();
             return Err(TooMany::ForBrowser);
         }
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.open.fetch_sub(1, Ordering::Relaxed);
+            self.refused_to_process.inc();
             return Err(TooMany::ForProcess);
         }
         // Subscribing holds the entry, so that a leaving neighbour cannot remove it in between.
@@ -123,7 +130,7 @@ impl Doorbells {
             .waiting
             .entry(request)
             .or_insert_with(|| Bell {
-                rung: watch::channel(()).0,
+                rung: watch::channel(Instant::now()).0,
                 proof,
             })
             .rung
@@ -133,6 +140,12 @@ impl Doorbells {
             request,
             rung: Some(rung),
         })
+    }
+
+    /// How many streams were not opened: by the bound of a browser, and by that of the process.
+    #[must_use]
+    pub fn refused(&self) -> [u64; 2] {
+        [&self.refused_to_browser, &self.refused_to_process].map(Counter::get)
     }
 
     /// How many streams are open.
@@ -147,7 +160,7 @@ impl Doorbells {
         if let StreamId::AuthRequest(request) = stream
             && let Some(bell) = self.waiting.get(request)
         {
-            bell.rung.send_replace(());
+            bell.rung.send_replace(Instant::now());
         }
     }
 }
@@ -163,12 +176,12 @@ impl CommitListener for Doorbells {
 }
 
 impl Subscription {
-    /// Waits until the bell rings; one that rang since the last call counts.
-    pub async fn rung(&mut self) {
-        if let Some(rung) = &mut self.rung {
-            // The sender lives as long as anybody waits.
-            let _ = rung.changed().await;
-        }
+    /// Waits until the bell rings, and says when it did; one that rang since the last call counts.
+    pub async fn rung(&mut self) -> Option<Instant> {
+        let rung = self.rung.as_mut()?;
+        // The sender lives as long as anybody waits.
+        rung.changed().await.ok()?;
+        Some(*rung.borrow_and_update())
     }
 }
 

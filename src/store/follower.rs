@@ -33,6 +33,9 @@ pub(crate) enum Follower {
 }
 
 impl Follower {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Statistics, Self::Revocations];
+
     /// The name of its checkpoint.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -111,6 +114,7 @@ async fn read_on(
     stop: &CancellationToken,
 ) -> Result<(), StoreError> {
     let mut from = store.checkpoint(follower.name()).await?;
+    store.measures.has_read(follower, from);
     while !stop.is_cancelled() {
         let events = store.events_after(from, PAGE).await?;
         let Some(last) = events.last() else {
@@ -146,6 +150,7 @@ async fn read_on(
             })
             .await?;
         from = to;
+        store.measures.has_read(follower, from);
     }
     Ok(())
 }

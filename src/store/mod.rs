@@ -24,6 +24,7 @@ mod lists;
 mod lock;
 pub mod maintenance;
 mod people;
+mod measures;
 mod projection;
 mod register;
 mod situation;
@@ -50,6 +51,7 @@ pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
 pub use lists::{Listed, Page, Statistics};
 pub use people::ChangedPerson;
+pub use measures::Measures;
 pub use register::{
     AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
 };
@@ -75,6 +77,7 @@ pub struct Store {
     writer: WriterHandle,
     head: watch::Receiver<u64>,
     clock: Clock,
+    measures: Arc<Measures>,
 }
 
 /// The parts of a store that its owner must keep until the very end.
@@ -179,12 +182,14 @@ impl Opened {
         self.connection.close().await;
         let connection = self.target.writable().await?;
         let stop = CancellationToken::new();
+        let measures = Arc::<Measures>::default();
         let (writer, handle) = Writer::new(
             self.target,
             connection,
             head_sender,
             listener,
             clock,
+            Arc::clone(&measures),
             stop.clone(),
         );
         let store = Store {
@@ -192,6 +197,7 @@ impl Opened {
             writer: handle,
             head,
             clock,
+            measures,
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),
@@ -249,6 +255,18 @@ impl Store {
             ..Append::default()
         };
         self.writer.append(probe).await.map(drop)
+    }
+
+    /// What was counted since it was opened.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
+    /// Commands that wait for the writer.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.writer.queued()
     }
 
     /// The last position of the log, as far as this process has seen.

@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    StoreError,
+    Measures, StoreError,
     append::{Append, Committed},
     batch::{Answer, Known, Outcome, check_first, write},
     catch_up,
@@ -57,6 +57,11 @@ impl WriterHandle {
             .map_err(|_| StoreError::Stopped)?;
         answered.await.map_err(|_| StoreError::Stopped)?
     }
+
+    /// Commands that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
 }
 
 pub(crate) struct Writer {
@@ -66,6 +71,7 @@ pub(crate) struct Writer {
     head: watch::Sender<u64>,
     listener: Arc<dyn CommitListener>,
     clock: Clock,
+    measures: Arc<Measures>,
     stop: CancellationToken,
 }
 
@@ -86,6 +92,7 @@ impl Writer {
         head: watch::Sender<u64>,
         listener: Arc<dyn CommitListener>,
         clock: Clock,
+        measures: Arc<Measures>,
         stop: CancellationToken,
     ) -> (Self, WriterHandle) {
         let (sender, jobs) = mpsc::channel(QUEUE);
@@ -96,6 +103,7 @@ impl Writer {
             head,
             listener,
             clock,
+            measures,
             stop,
         };
         (writer, WriterHandle { jobs: sender })
@@ -125,7 +133,15 @@ impl Writer {
     }
 
     async fn work(&mut self, batch: Vec<Job>) {
-        let failure = match self.committed(&batch).await {
+        self.measures.batch.observe(batch.len() as f64);
+        let begun = Instant::now();
+        let committed = self.committed(&batch).await;
+        let seconds = begun.elapsed().as_secs_f64();
+        self.measures.commit_seconds.observe(seconds);
+        if committed.is_err() {
+            self.measures.commit_failures.inc();
+        }
+        let failure = match committed {
             Ok(answers) => return self.answer(batch, answers),
             Err(failure) => failure,
         };

@@ -21,6 +21,7 @@ mod jwt;
 mod limits;
 mod log;
 mod malformed;
+mod metrics;
 mod nodes;
 mod projections;
 mod races;

@@ -219,7 +219,6 @@ async fn named(app: &App, headers: &HeaderMap) -> Result<Administrator, ApiError
 /// # Errors
 ///
 /// 401 for whoever has none; 503 when a key that was not seen before cannot be looked up.
-#[expect(dead_code, reason = "for /metrics")]
 pub(crate) async fn any_key(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
     match named(app, headers).await {
         Ok(_) => Ok(()),

@@ -22,11 +22,12 @@ use axum::{
 use subject::{Subject, list, reinstate, revoke, show, suspend};
 use tower::{Layer, Service};
 
-pub(crate) use entry::Administrator;
+pub(crate) use entry::{Administrator, any_key};
 
 use super::{
     ApiError,
     app::App,
+    layer::tell_route,
     router::{method_not_allowed, not_found},
 };
 use crate::{
@@ -82,6 +83,7 @@ pub(crate) fn service(
         .route("/audit-log", get(audit::list))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(middleware::from_fn(tell_route))
         .with_state(Arc::clone(&app));
     middleware::from_fn_with_state(app, entry::with_key).layer(paths)
 }
