@@ -54,6 +54,20 @@ fn the_defaults_are_those_of_the_contract() {
     assert!(config.hash_permits() >= 1);
     assert!(config.admin_key.is_none() && config.master_key.is_none());
     assert_eq!(config.trusted_proxies(), TrustedProxies::default());
+    assert_eq!(config.admin_listen, None);
+    let seconds = |number| Some(Duration::from_secs(number));
+    let timeouts = Timeouts {
+        header: seconds(10),
+        body: seconds(10),
+        idle: seconds(60),
+    };
+    assert_eq!(config.timeouts(), timeouts);
+    let off = "header-timeout = 0\nbody-timeout = 0\nidle-timeout = 0\n";
+    let timeouts = read(off, &[]).unwrap().timeouts();
+    assert_eq!(
+        (timeouts.header, timeouts.body, timeouts.idle),
+        (None, None, None)
+    );
 }
 
 #[test]

@@ -263,6 +263,7 @@ async fn open(
         let metadata = caller.metadata(Actor::Browser, Some(address_hash.clone()));
         match app.store.create_request(new, &metadata).await {
             Ok(state) => {
+                tracing::info!(request = %id, client = %client_id, "a sign-in was begun");
                 let client = client.state;
                 return Ok(Opened {
                     id,

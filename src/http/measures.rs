@@ -183,17 +183,30 @@ pub(crate) struct Steps {
 
 impl Default for Steps {
     fn default() -> Self {
+        let token = Family::default();
+        for grant_type in ["authorization_code", "refresh_token"] {
+            drop(token.get_or_create(&[("grant_type", grant_type), ("outcome", "issued")]));
+        }
         Self {
-            authorize: Family::default(),
-            authenticate: Family::default(),
-            token: Family::default(),
-            introspect: Family::default(),
-            revoke: Family::default(),
+            authorize: beginning_with(&["created", "reloaded"]),
+            authenticate: beginning_with(&["authenticated"]),
+            token,
+            introspect: beginning_with(&["active", "inactive"]),
+            revoke: beginning_with(&["ok"]),
             push_seconds: Histogram::new([
                 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0,
             ]),
         }
     }
+}
+
+/// Counts whose usual outcomes stand at 0 from the start, so that the first of them is an increase.
+fn beginning_with(outcomes: &[&'static str]) -> Family<Label, Counter> {
+    let family = Family::default();
+    for outcome in outcomes {
+        drop(family.get_or_create(&[("outcome", *outcome)]));
+    }
+    family
 }
 
 /// Counts what came of a step: one of its good outcomes, or the code of its error.

@@ -175,7 +175,11 @@ async fn redeem(
         })
         .await?;
     match outcome {
-        Ok(()) => issue::tokens(app, &presented.request_id, &seen, true).await,
+        Ok(()) => {
+            let request = presented.request_id;
+            tracing::info!(%request, client = %by.id, "a code was exchanged");
+            issue::tokens(app, &request, &seen, true).await
+        }
         Err(refusal) => {
             let request = presented.request_id;
             tracing::info!(%request, client = %by.id, ?refusal, "a code was refused");
@@ -248,7 +252,10 @@ async fn rotate(
             })
             .await?;
         let refusal = match outcome {
-            Ok(_) => return issue::tokens(app, &request, &seen, false).await,
+            Ok(_) => {
+                tracing::info!(%request, client = %by.id, "a grant was refreshed");
+                return issue::tokens(app, &request, &seen, false).await;
+            }
             Err(RefreshRefusal::NeedsHistory) if !proved_older => {
                 // Neither generation that the state remembers: an old one of this grant is theft,
                 // anything else is nothing to us.

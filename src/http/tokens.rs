@@ -212,15 +212,25 @@ async fn revoked(
             };
             let request = token.request();
             let outcome = app.store.on_request(request, None, &metadata, end).await;
-            outcome.map(|(ended, _)| ended)
+            outcome.map(|(ended, seen)| {
+                let request = seen.request;
+                let is_its_own =
+                    request.is_some_and(|request| request.state.asked().client_id == by.id);
+                (ended, is_its_own)
+            })
         };
-        if let (Err(NeedsHistory), Token::Refresh(presented)) = (end(false).await?, &token) {
+        let (ended, is_its_own) = end(false).await?;
+        if let (Err(NeedsHistory), Token::Refresh(presented)) = (ended, &token) {
             let matches = |event: &_| app.derivation.matches(presented, event);
             let request = &presented.request_id;
             if app.store.history_contains(request, matches).await? {
                 // Proved once, that needs no further proof.
                 let _ = end(true).await?;
             }
+        }
+        if is_its_own {
+            let request = token.request();
+            tracing::info!(%request, client = %by.id, "a token was revoked");
         }
     }
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]).into_response())

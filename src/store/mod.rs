@@ -23,8 +23,8 @@ mod grants;
 mod lists;
 mod lock;
 pub mod maintenance;
-mod people;
 mod measures;
+mod people;
 mod projection;
 mod register;
 mod situation;
@@ -50,8 +50,8 @@ pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
 pub use lists::{Listed, Page, Statistics};
-pub use people::ChangedPerson;
 pub use measures::Measures;
+pub use people::ChangedPerson;
 pub use register::{
     AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
 };

@@ -20,6 +20,7 @@ mod health;
 mod jwt;
 mod limits;
 mod log;
+mod logs;
 mod malformed;
 mod metrics;
 mod nodes;
