@@ -10,7 +10,8 @@ use super::{
 /// Longest line of a comment.
 const WIDTH: usize = 100;
 /// What is written for settings that have no default to be shown.
-const EXAMPLES: [(&str, &str); 5] = [
+const EXAMPLES: [(&str, &str); 6] = [
+    ("admin-listen", "127.0.0.1:3001"),
     ("issuer", "https://auth.example"),
     (
         "database-url",

@@ -65,6 +65,12 @@ async fn a_first_start_says_what_it_did_and_what_it_says_works() {
     let listen = format!("127.0.0.1:{}", free_port());
     let issuer = format!("http://{listen}");
     let mut process = serves(folder, &listen).await;
+    // The last of what it says: it comes by another pipe than the log.
+    process
+        .line("what to try next", |line| {
+            line.contains(" sign-in ").then_some(())
+        })
+        .await;
     let output = process.output().text();
     let said: Vec<&str> = output
         .lines()
