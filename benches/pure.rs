@@ -337,7 +337,7 @@ fn tokens(criterion: &mut Criterion) {
     };
     let keys = [EdDSA, ES256, RS256].map(|algorithm| SigningKey::generate(algorithm).unwrap());
     let minter = TokenMinter::new(
-        Arc::new(KeyRing::new(keys.into()).unwrap()),
+        Arc::new(KeyRing::new(keys.map(Arc::new).into()).unwrap()),
         ISSUER.to_owned(),
     );
     // RSA leaves the runtime for a thread of its own: that is part of what it costs.

@@ -62,6 +62,18 @@ create table owners (
     state text not null
 );
 
+-- Signing and derivation keys, without the keys themselves, which the vault has. `activated` is the
+-- position of the event that put it to use; of one that has ended, `ended` is 1.
+create table keys (
+    id text not null primary key,
+    version bigint not null,
+    position bigint not null unique,
+    purpose text not null,
+    activated bigint,
+    ended bigint not null,
+    state text not null
+);
+
 -- How far each inline projection and each follower has come, and the archiving of ended requests. A writer moves those that it knows: a
 -- program that projects more finds out what it has missed.
 create table checkpoints (
@@ -69,7 +81,7 @@ create table checkpoints (
     position bigint not null
 );
 insert into checkpoints (name, position) values
-    ('requests', 0), ('agents', 0), ('clients', 0), ('owners', 0),
+    ('requests', 0), ('agents', 0), ('clients', 0), ('owners', 0), ('keys', 0),
     ('statistics', 0), ('revocations', 0), ('abandoned', 0), ('finished', 0);
 
 -- Asynchronous projection: counters.

@@ -35,7 +35,7 @@ pub use timeouts::Timeouts;
 
 use crate::{
     crypto::{MasterKey, Secret},
-    domain::Lifetimes,
+    domain::{KeySchedule, Lifetimes},
     store::{Retention, sqlite_file},
 };
 
@@ -47,6 +47,11 @@ const MAX_REQUEST_LIFETIME: u64 = 24 * 60 * 60;
 const MIN_ADMIN_KEY: usize = 32;
 /// Longest grace for a repeated refresh token, in seconds: it is meant for lost answers.
 const MAX_GRACE: u64 = 300;
+
+/// Longest time that a new signing key may wait to sign, in seconds: 30 days.
+const MAX_PUBLISH_AHEAD: u64 = 30 * 24 * 60 * 60;
+/// Every node has loaded a new derivation key by then.
+const NODES_LOAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Under what the settings stand in the help of every job that takes them.
 pub(crate) const HELP_HEADING: &str = "Settings (flag, environment, auth-agent.toml, default)";
@@ -199,6 +204,14 @@ pub struct Config {
         value_parser = clap::value_parser!(u64).range(0..=MAX_GRACE), hide_short_help = true
     )]
     refresh_grace: u64,
+
+    /// Seconds that a new signing key is published before it signs; the key set may be kept for a third
+    /// of it, and for 300 at most
+    #[arg(
+        long, env = "AUTH_AGENT_KEY_PUBLISH_AHEAD", value_name = "SECONDS", default_value_t = 900,
+        value_parser = clap::value_parser!(u64).range(1..=MAX_PUBLISH_AHEAD), hide_short_help = true
+    )]
+    key_publish_ahead: u64,
 
     /// Secrets hashed at the same time; 0 means half the cores, at least one
     #[arg(
@@ -423,6 +436,20 @@ impl Config {
                 .archive_dir
                 .clone()
                 .unwrap_or_else(|| self.data_dir.join("archive")),
+        }
+    }
+
+    /// When the server's keys take their next step. Publishing ahead also allows for clocks that differ.
+    #[must_use]
+    pub fn key_schedule(&self) -> KeySchedule {
+        let ahead = Duration::from_secs(self.key_publish_ahead);
+        let token = self.lifetimes().access_token + ahead;
+        let lifetimes = self.lifetimes();
+        KeySchedule {
+            signing_ahead: ahead,
+            derivation_ahead: ahead.min(NODES_LOAD_WITHIN),
+            signing_kept: token,
+            derivation_kept: lifetimes.request + lifetimes.code + lifetimes.refresh_token + token,
         }
     }
 

@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Administer it",
         &["client", "agent", "owner", "token", "admin-key", "audit"],
     ),
-    ("Look after it", &["projections", "backup"]),
+    ("Look after it", &["projections", "backup", "keys"]),
     ("Use it", &["sign-in", "completions", "help"]),
 ];
 

@@ -15,6 +15,7 @@ mod config;
 mod demo;
 mod failure;
 mod help;
+mod keys;
 mod logging;
 mod made;
 mod output;
@@ -85,6 +86,9 @@ enum Job {
         after_help = "Examples:\n  auth-agent audit --type AgentAuthenticated --since 2026-01-31T00:00:00Z\n  auth-agent audit --follow"
     )]
     Audit(Box<audit::Audit>),
+    /// The server's own keys, and a new master key
+    #[command(subcommand)]
+    Keys(keys::KeysJob),
     /// The read models: check them against the log, or make them anew
     #[command(subcommand)]
     Projections(projections::ProjectionsJob),
@@ -140,6 +144,7 @@ async fn perform(job: Job, args: &[OsString], output: Output) -> Result<(), Fail
         Job::Token(token) => token::run(token, output).await,
         Job::AdminKey(key) => admin_key::run(key, output).await,
         Job::Audit(audit) => audit::run(*audit, output).await,
+        Job::Keys(job) => keys::run(job, output).await,
         Job::Projections(job) => projections::run(job, output).await,
         Job::Backup(job) => backup::run(*job, output).await,
         Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,

@@ -54,30 +54,24 @@ pub enum DerivationKeyError {
     /// A key id is not 1 to 16 characters of `[a-z0-9]`, or occurs twice.
     #[error("derivation key id {0:?} is malformed or occurs twice")]
     BadKeyId(String),
-    /// The active key is not among the keys.
+    /// There is no key at all.
     #[error("the derivation key that codes and refresh tokens are made with is missing")]
-    NoActiveKey(String),
+    Empty,
 }
 
-/// The keys that artefacts are derived under: one active, the others until their last grant ends.
+/// The keys that artefacts are derived under. Which one a new artefact is under is for the log to say.
 pub struct DerivationKeys {
     issuer: String,
-    active: usize,
     keys: Vec<(String, MacKey)>,
 }
 
 impl DerivationKeys {
-    /// Prepares `keys`, pairs of key id (`[a-z0-9]{1,16}`) and 32 random bytes. New artefacts are
-    /// made under `active_key_id`; those of the other keys still match.
+    /// Prepares `keys`, pairs of key id (`[a-z0-9]{1,16}`) and 32 random bytes.
     ///
     /// # Errors
     ///
-    /// [`DerivationKeyError`] when a key id is malformed or repeated, or the active key is missing.
-    pub fn new(
-        issuer: &str,
-        active_key_id: &str,
-        keys: Vec<(String, [u8; 32])>,
-    ) -> Result<Self, DerivationKeyError> {
+    /// [`DerivationKeyError`] when a key id is malformed or repeated, or there is none.
+    pub fn new(issuer: &str, keys: Vec<(String, [u8; 32])>) -> Result<Self, DerivationKeyError> {
         let mut prepared: Vec<(String, MacKey)> = Vec::with_capacity(keys.len());
         for (id, mut bytes) in keys {
             let key = MacKey::from_bytes(bytes);
@@ -87,62 +81,51 @@ impl DerivationKeys {
             }
             prepared.push((id, key));
         }
-        let active = prepared
-            .iter()
-            .position(|(id, _)| id == active_key_id)
-            .ok_or_else(|| DerivationKeyError::NoActiveKey(active_key_id.to_owned()))?;
+        if prepared.is_empty() {
+            return Err(DerivationKeyError::Empty);
+        }
         Ok(Self {
             issuer: issuer.to_owned(),
-            active,
             keys: prepared,
         })
     }
 
-    /// The artefact that the event `event_id` of the request issued. The same arguments give the
-    /// same artefact, at most 100 characters of `[A-Za-z0-9_.-]`.
+    /// Whether the key is there.
     #[must_use]
-    pub fn issue(&self, kind: ArtefactKind, request_id: &RequestId, event_id: &EventId) -> String {
-        let (key_id, key) = &self.keys[self.active];
-        let mac = self.mac(key, kind, request_id, event_id);
-        format!(
+    pub fn knows(&self, key_id: &str) -> bool {
+        self.key(key_id).is_some()
+    }
+
+    fn key(&self, key_id: &str) -> Option<&MacKey> {
+        self.keys
+            .iter()
+            .find_map(|(id, key)| (id == key_id).then_some(key))
+    }
+
+    /// The artefact that the event `event_id` of the request issued under that key; `None` when the
+    /// key is not there. The same arguments give the same artefact, at most 100 characters of
+    /// `[A-Za-z0-9_.-]`.
+    #[must_use]
+    pub fn issue(
+        &self,
+        kind: ArtefactKind,
+        key_id: &str,
+        request_id: &RequestId,
+        event_id: &EventId,
+    ) -> Option<String> {
+        let mac = self.mac(self.key(key_id)?, kind, request_id, event_id);
+        Some(format!(
             "{}{key_id}.{request_id}.{}",
             kind.prefix(),
             URL_SAFE_NO_PAD.encode(mac)
-        )
+        ))
     }
 
-    /// Reads an artefact of this kind in its one canonical spelling, naming a key that we have.
-    /// `None` for every other text. Nothing is proved yet: find the request's issuing event, and
-    /// ask [`DerivationKeys::matches`].
-    #[must_use]
-    pub fn parse(&self, kind: ArtefactKind, text: &str) -> Option<Presented> {
-        if text.len() > TEXT_MAX {
-            return None;
-        }
-        let mut fields = text.strip_prefix(kind.prefix())?.split('.');
-        let (key_id, request_id, mac) = (fields.next()?, fields.next()?, fields.next()?);
-        if fields.next().is_some() || mac.len() != MAC_CHARS {
-            return None;
-        }
-        let key = self.keys.iter().position(|(id, _)| id == key_id)?;
-        let request_id = RequestId::parse(request_id).ok()?;
-        // The decoder refuses set bits beyond the last byte, so one MAC has one spelling.
-        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?.try_into().ok()?;
-        Some(Presented {
-            request_id,
-            kind,
-            key,
-            mac,
-        })
-    }
-
-    /// Whether the event `event_id` issued the presented artefact; compared in constant time.
-    ///
-    /// `presented` must come from [`DerivationKeys::parse`] of these keys; after a rotation it is
-    /// to be parsed anew.
+    /// Whether the event `event_id` issued the presented artefact; compared in constant time. Nothing
+    /// matches under a key that is not there.
     #[must_use]
     pub fn matches(&self, presented: &Presented, event_id: &EventId) -> bool {
-        self.keys.get(presented.key).is_some_and(|(_, key)| {
+        self.key(&presented.key_id).is_some_and(|key| {
             let genuine = self.mac(key, presented.kind, &presented.request_id, event_id);
             verify_slices_are_equal(&genuine, &presented.mac).is_ok()
         })
@@ -168,18 +151,43 @@ impl fmt::Debug for DerivationKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DerivationKeys")
             .field("issuer", &self.issuer)
-            .field("active", &self.keys[self.active].0)
             .finish_non_exhaustive()
     }
 }
 
-/// An artefact that is well formed and names a key of ours; not yet proved to be genuine.
+/// An artefact that is well formed; not yet proved to be genuine.
 pub struct Presented {
     /// The request that it says it belongs to.
     pub request_id: RequestId,
+    /// The key that it says it is derived under.
+    pub key_id: String,
     kind: ArtefactKind,
-    key: usize,
     mac: [u8; 32],
+}
+
+impl Presented {
+    /// Reads an artefact of this kind in its one canonical spelling; `None` for every other text.
+    /// Nothing is proved yet: find the request's issuing event, and ask [`DerivationKeys::matches`].
+    #[must_use]
+    pub fn parse(kind: ArtefactKind, text: &str) -> Option<Self> {
+        if text.len() > TEXT_MAX {
+            return None;
+        }
+        let mut fields = text.strip_prefix(kind.prefix())?.split('.');
+        let (key_id, request_id, mac) = (fields.next()?, fields.next()?, fields.next()?);
+        if fields.next().is_some() || mac.len() != MAC_CHARS || !is_key_id(key_id) {
+            return None;
+        }
+        let request_id = RequestId::parse(request_id).ok()?;
+        // The decoder refuses set bits beyond the last byte, so one MAC has one spelling.
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?.try_into().ok()?;
+        Some(Self {
+            request_id,
+            key_id: key_id.to_owned(),
+            kind,
+            mac,
+        })
+    }
 }
 
 impl fmt::Debug for Presented {

@@ -1,8 +1,8 @@
-//! The master key, and the keyed MACs that come from it.
+//! The master key, which seals, and the keyed MACs.
 //!
-//! Signing and derivation keys and the vault's private rows are sealed under the master key, so a
-//! copied database is worth nothing without it. The key itself is never used twice for two jobs:
-//! every job gets a subkey of its own, HMAC-SHA-256 under the master key over a label.
+//! Signing and derivation keys, the root key and the vault's private rows are sealed under the master
+//! key, so a copied database is worth nothing without it. It does nothing else, and so it can be
+//! replaced: whatever was sealed is sealed anew, and every key in there stays what it was.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// Bytes in a master key and in every subkey.
+/// Bytes in a master key and in every key for a MAC.
 const KEY_LEN: usize = 32;
 /// Bytes in an AES-GCM nonce (NIST SP 800-38D §8.2.2: random, so at most 2^32 seals under a key).
 const NONCE_LEN: usize = 12;
@@ -164,12 +164,6 @@ impl MasterKey {
         plaintext.truncate(length);
         Ok(plaintext)
     }
-
-    /// The subkey for the job that `label` names. The same label gives the same key for ever.
-    #[must_use]
-    pub fn derive(&self, label: &str) -> MacKey {
-        MacKey::from_bytes(self.root.mac(&[DOMAIN, b"derive", label.as_bytes()]))
-    }
 }
 
 impl fmt::Debug for MasterKey {
@@ -314,18 +308,6 @@ mod tests {
             key(1).seal("signing_key/a", b"private", [9; 12]),
             "v1.CQkJCQkJCQkJCQkJkMV5WRs9gN6AOIJ0dkDGyj87oXZw954"
         );
-        assert_eq!(
-            key(1).derive("label").mac_hex(&[]),
-            "ea41cd76fa77f0ee3ad5b28dcdb49a0e5f1446b45972be10210b0647253dcafc"
-        );
-    }
-
-    #[test]
-    fn subkeys_differ_by_label_and_by_master_key() {
-        let parts: &[&[u8]] = &[b"x"];
-        assert_eq!(key(1).derive("a").mac(parts), key(1).derive("a").mac(parts));
-        assert_ne!(key(1).derive("a").mac(parts), key(1).derive("b").mac(parts));
-        assert_ne!(key(1).derive("a").mac(parts), key(2).derive("a").mac(parts));
     }
 
     #[test]

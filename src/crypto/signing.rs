@@ -238,12 +238,12 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// Takes the keys, newest first: of each algorithm the first key signs, all verify.
+    /// Takes the keys: of each algorithm the first key signs, all verify.
     ///
     /// # Errors
     ///
     /// [`KeyError::Empty`] without a key, [`KeyError::Duplicate`] when one comes twice.
-    pub fn new(keys: Vec<SigningKey>) -> Result<Self, KeyError> {
+    pub fn new(keys: Vec<Arc<SigningKey>>) -> Result<Self, KeyError> {
         if keys.is_empty() {
             return Err(KeyError::Empty);
         }
@@ -256,9 +256,9 @@ impl KeyRing {
                 algorithms.push(key.algorithm);
             }
         }
-        let jwks = json!({ "keys": keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>() });
+        let jwks = json!({ "keys": keys.iter().map(|key| key.public_jwk()).collect::<Vec<_>>() });
         Ok(Self {
-            keys: keys.into_iter().map(Arc::new).collect(),
+            keys,
             algorithms,
             jwks,
         })
@@ -282,11 +282,9 @@ impl KeyRing {
     }
 
     /// The key with this id.
-    pub(super) fn by_kid(&self, kid: &str) -> Option<&SigningKey> {
-        self.keys
-            .iter()
-            .find(|key| key.kid == kid)
-            .map(AsRef::as_ref)
+    #[must_use]
+    pub fn by_kid(&self, kid: &str) -> Option<&Arc<SigningKey>> {
+        self.keys.iter().find(|key| key.kid == kid)
     }
 }
 

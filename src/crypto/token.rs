@@ -4,7 +4,7 @@
 //! key at each call take more than twice as long. RSA takes a third of a millisecond of a core and
 //! runs off the runtime, behind a bound.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
 use aws_lc_rs::digest;
@@ -144,9 +144,18 @@ struct PresentedHeader {
 /// Signs tokens, and knows its own again.
 #[derive(Debug)]
 pub struct TokenMinter {
-    keys: Arc<KeyRing>,
+    keys: RwLock<Arc<KeyRing>>,
     issuer: String,
     rsa: Offload,
+}
+
+/// An access token that one of our keys signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// What it says.
+    pub claims: AccessClaims,
+    /// The key that signed it.
+    pub kid: String,
 }
 
 impl TokenMinter {
@@ -160,16 +169,22 @@ impl TokenMinter {
 
     fn with_bounds(keys: Arc<KeyRing>, issuer: String, permits: usize, queue: usize) -> Self {
         Self {
-            keys,
+            keys: RwLock::new(keys),
             issuer,
             rsa: Offload::new(permits, queue),
         }
     }
 
-    /// The keys that it signs with.
+    /// The keys that it signs with now.
     #[must_use]
-    pub const fn keys(&self) -> &Arc<KeyRing> {
-        &self.keys
+    pub fn keys(&self) -> Arc<KeyRing> {
+        // A set of keys is put in its place whole: there is nothing half done.
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Signs and verifies with these keys from here on.
+    pub fn replace_keys(&self, keys: Arc<KeyRing>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// Whether a signature may be asked for now: to be asked before anything is committed on the
@@ -180,7 +195,7 @@ impl TokenMinter {
     /// [`SignError::NoKey`] when the ring has no key of the algorithm, [`SignError::Busy`] when too
     /// many RSA signatures are waiting.
     pub fn admits(&self, algorithm: TokenAlgorithm) -> Result<(), SignError> {
-        if self.keys.signer(algorithm).is_none() {
+        if self.keys().signer(algorithm).is_none() {
             return Err(SignError::NoKey(algorithm));
         }
         if algorithm == TokenAlgorithm::RS256 {
@@ -203,10 +218,8 @@ impl TokenMinter {
         typ: &str,
         claims: &T,
     ) -> Result<String, SignError> {
-        let key = self
-            .keys
-            .signer(algorithm)
-            .ok_or(SignError::NoKey(algorithm))?;
+        let keys = self.keys();
+        let key = keys.signer(algorithm).ok_or(SignError::NoKey(algorithm))?;
         let message = signing_input(
             &Header {
                 typ,
@@ -224,28 +237,62 @@ impl TokenMinter {
         }
     }
 
-    /// The claims of an access token that this server signed: a JWT of type `at+jwt`, by a key of
-    /// the ring and that key's own algorithm, with this server as `iss` (RFC 9068 §4, RFC 8725 §3).
-    /// `None` for every other text.
+    /// An access token that this server signed: a JWT of type `at+jwt`, by a key of the ring and that
+    /// key's own algorithm, with this server as `iss` (RFC 9068 §4, RFC 8725 §3). `None` for every
+    /// other text.
     ///
     /// Says nothing about time or revocation: the caller judges `exp` by its own clock.
     #[must_use]
-    pub fn verify_access_token(&self, token: &str) -> Option<AccessClaims> {
+    pub fn verify_access_token(&self, token: &str) -> Option<Verified> {
+        let presented = PresentedToken::read(token)?;
+        let keys = self.keys();
+        let key = keys.by_kid(&presented.header.kid)?;
+        let expected = presented.header.crit.is_none()
+            && presented.header.alg == key.algorithm().as_str()
+            && is_access_token_type(&presented.header.typ);
+        let message = presented.message.as_bytes();
+        if !expected || !key.verifies(message, &decode(presented.signature)?) {
+            return None;
+        }
+        let claims: AccessClaims = serde_json::from_slice(&decode(presented.claims)?).ok()?;
+        (claims.iss == self.issuer).then(|| Verified {
+            claims,
+            kid: key.kid().to_owned(),
+        })
+    }
+
+    /// Whether a text has the form of an access token, by a key that is not in the ring.
+    #[must_use]
+    pub fn names_unknown_key(&self, token: &str) -> bool {
+        PresentedToken::read(token).is_some_and(|presented| {
+            is_access_token_type(&presented.header.typ)
+                && self.keys().by_kid(&presented.header.kid).is_none()
+        })
+    }
+}
+
+/// A JWS in compact form (RFC 7515 §7.1), as presented.
+struct PresentedToken<'a> {
+    header: PresentedHeader,
+    claims: &'a str,
+    message: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> PresentedToken<'a> {
+    fn read(token: &'a str) -> Option<Self> {
         if token.len() > TOKEN_MAX {
             return None;
         }
         let (message, signature) = token.rsplit_once('.')?;
         let (header, claims) = message.split_once('.')?;
-        let header: PresentedHeader = serde_json::from_slice(&decode(header)?).ok()?;
-        let key = self.keys.by_kid(&header.kid)?;
-        let expected = header.crit.is_none()
-            && header.alg == key.algorithm().as_str()
-            && is_access_token_type(&header.typ);
-        if !expected || !key.verifies(message.as_bytes(), &decode(signature)?) {
-            return None;
-        }
-        let claims: AccessClaims = serde_json::from_slice(&decode(claims)?).ok()?;
-        (claims.iss == self.issuer).then_some(claims)
+        let header = serde_json::from_slice(&decode(header)?).ok()?;
+        Some(Self {
+            header,
+            claims,
+            message,
+            signature,
+        })
     }
 }
 

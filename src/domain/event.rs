@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    AdministrationFact, AgentFact, AgentId, ClientFact, ClientId, EventId, MaintenanceFact,
-    OwnerFact, RequestFact, StreamId,
+    AdministrationFact, AgentFact, AgentId, ClientFact, ClientId, DerivationKeyFact, EventId,
+    MaintenanceFact, OwnerFact, RequestFact, SigningKeyFact, StreamId,
 };
 
 /// Declares the facts of one kind of stream: an enum whose variants are named as the log's event
@@ -65,39 +65,6 @@ pub struct SecretRotated {
     /// Until when the former secret is valid beside the new one; absent: it ended with this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_expires_at: Option<Timestamp>,
-}
-
-/// A signing key was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SigningKeyGenerated {
-    /// Its algorithm (RFC 7518 §3.1).
-    pub alg: String,
-    /// Its public half (RFC 7517).
-    pub public_jwk: Value,
-}
-
-/// A derivation key was made; it has no public half.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyGenerated {}
-
-/// A key is used from here on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyActivated {}
-
-facts! {
-    /// What can happen to a signing key.
-    SigningKeyFact {
-        Generated(SigningKeyGenerated),
-        Activated(KeyActivated),
-    }
-}
-
-facts! {
-    /// What can happen to a key that codes and refresh tokens are derived under.
-    DerivationKeyFact {
-        Generated(KeyGenerated),
-        Activated(KeyActivated),
-    }
 }
 
 /// Whether any kind of stream holds events of that type.

@@ -14,6 +14,7 @@ mod event;
 #[cfg(test)]
 mod golden;
 mod id;
+mod keys;
 mod limit;
 mod maintenance;
 mod owner;
@@ -34,11 +35,15 @@ pub use client::{
     SubjectKind, TokenAlgorithm, UnknownAlgorithm, UpdateRefusal,
 };
 pub use event::{
-    Actor, DerivationKeyFact, Envelope, Fact, FactError, KeyActivated, KeyGenerated, Metadata,
-    Recorded, SecretRotated, SigningKeyFact, SigningKeyGenerated, Upcaster, decode, is_event_type,
-    newest_schema,
+    Actor, Envelope, Fact, FactError, Metadata, Recorded, SecretRotated, Upcaster, decode,
+    is_event_type, newest_schema,
 };
 pub use id::*;
+pub use keys::{
+    DerivationKeyFact, DueStep, Key, KeyActivated, KeyCompromised, KeyEnd, KeyGenerated, KeyGroup,
+    KeyRetired, KeySchedule, KeyStatus, Keys, KnownKey, LivingKey, Mark, RotationPending,
+    SigningKeyFact, SigningKeyGenerated,
+};
 pub use limit::{FullAt, InvalidLimit, Limit};
 pub use maintenance::{Archived, Ended, MaintenanceFact, Restored};
 pub use owner::{

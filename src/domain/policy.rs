@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, Agent, Client, Owner};
+use super::{Admission, Agent, Client, LivingKey, Owner, auth_request::SignIn};
 
 /// How we know that the agent drives the browser that waits (security.md, threat 1).
 /// Ordered: a later variant is stricter.
@@ -80,6 +80,8 @@ pub enum CutOff {
     OwnerErased,
     /// The website was revoked.
     ClientRevoked,
+    /// A key that a code or refresh token of it was derived under has ended: it was compromised.
+    DerivationKeyEnded,
 }
 
 /// Those on whom a sign-in depends, as they stand now.
@@ -91,13 +93,16 @@ pub struct Standing {
     pub agent: Option<super::Versioned<Agent>>,
     /// That agent's owner.
     pub owner: Option<super::Versioned<Owner>>,
+    /// The derivation keys that have not ended. No grant under another one lives.
+    pub derivation_keys: Vec<LivingKey>,
 }
 
 impl Standing {
-    /// Whether what was authenticated at `position` of the log has been cut off since. One event is
-    /// enough and reinstating revives nothing: only the position is compared.
+    /// Whether a sign-in has been cut off since. One event is enough and reinstating revives nothing:
+    /// only its position is compared, and which keys it is under.
     #[must_use]
-    pub fn cut_off(&self, position: u64) -> Option<CutOff> {
+    pub fn cut_off(&self, sign_in: &SignIn) -> Option<CutOff> {
+        let position = sign_in.position;
         let agent = self.agent.as_ref().map(|agent| agent.state.admission);
         let owner = self.owner.as_ref().map(|owner| owner.state.admission);
         let client = self.client.as_ref().map(|client| client.state.admission);
@@ -116,9 +121,32 @@ impl Standing {
             })
         } else if client.is_some_and(|client| cuts_off(&client)) {
             Some(CutOff::ClientRevoked)
+        } else if sign_in
+            .derivation_keys
+            .iter()
+            .any(|key| !self.derives_under(key))
+        {
+            Some(CutOff::DerivationKeyEnded)
         } else {
             None
         }
+    }
+
+    /// Whether a derivation key has not ended.
+    #[must_use]
+    pub fn derives_under(&self, key: &str) -> bool {
+        self.derivation_keys.iter().any(|living| living.id == key)
+    }
+
+    /// The derivation key that new codes and refresh tokens are derived under: the one that was
+    /// activated last. Empty when there is none, with which the store takes no decision.
+    #[must_use]
+    pub fn derivation_key(&self) -> &str {
+        self.derivation_keys
+            .iter()
+            .filter(|key| key.activated > 0)
+            .max_by_key(|key| key.activated)
+            .map_or("", |key| &key.id)
     }
 
     /// Whether the website has been revoked: nobody waits there any more.

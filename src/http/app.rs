@@ -12,6 +12,7 @@ use super::{
     ApiError,
     admin::entry::AdminKeys,
     extract::{Caller, RequestCookies},
+    keys::LiveKeys,
     limit::Limits,
     measures::Measures,
     pending::Pending,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     config::TrustedProxies,
-    crypto::{DerivationKeys, Hasher, MacKey, MasterKey, SecretKind, SecretTagger, TokenMinter},
+    crypto::{Hasher, MacKey, MasterKey, RootKey, SecretKind, SecretTagger, TokenMinter},
     domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId},
     edge,
     push::Doorbells,
@@ -34,12 +35,23 @@ const MOST_EVICTED: usize = 30;
 /// Cookies of ours that a browser keeps.
 pub(crate) const COOKIES_PER_BROWSER: usize = 20;
 
-/// Keys for keyed hashes, each derived from the master key for one purpose.
+/// Keys for keyed hashes, each derived from the root key for one purpose.
 pub(crate) struct HashKeys {
     pub(crate) cookies: MacKey,
     pub(crate) parameters: MacKey,
     pub(crate) emails: MacKey,
     pub(crate) admin_keys: MacKey,
+}
+
+impl HashKeys {
+    pub(crate) fn of(root: &RootKey) -> Self {
+        Self {
+            cookies: root.derive("request cookies"),
+            parameters: root.derive("request parameters"),
+            emails: root.derive("owner addresses"),
+            admin_keys: root.derive("admin keys"),
+        }
+    }
 }
 
 /// The server as its handlers see it.
@@ -56,8 +68,8 @@ pub(crate) struct App {
     pub(crate) pending: Arc<Pending>,
     pub(crate) store: Arc<Store>,
     pub(crate) doorbells: Arc<Doorbells>,
-    pub(crate) derivation: DerivationKeys,
-    pub(crate) minter: TokenMinter,
+    pub(crate) keys: Arc<LiveKeys>,
+    pub(crate) minter: Arc<TokenMinter>,
     pub(crate) tagger: SecretTagger,
     pub(crate) hasher: Hasher,
     pub(crate) hash_keys: HashKeys,

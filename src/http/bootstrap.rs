@@ -1,13 +1,7 @@
 //! From settings to a server that can answer: the data folder, the database, the master key, and on
 //! the first start the keys.
 
-use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 
 use dashmap::DashMap;
 use jiff::Timestamp;
@@ -17,29 +11,29 @@ use zeroize::Zeroizing;
 use super::{
     admin::entry::{self, AdminKeys},
     app::{App, HashKeys},
+    keys::{self, KeysError, LiveKeys},
     limit::Limits,
+    master_key::{fits, master_key, write_secret},
     measures::Measures,
     pending::Pending,
     reload::Replaceable,
 };
 use crate::{
     config::Config,
-    crypto::{
-        DerivationKeys, Hasher, KeyRing, MasterKey, Secret, SecretTagger, SigningKey, TokenMinter,
-    },
-    domain::{AdminRole, TokenAlgorithm},
+    crypto::{Hasher, MasterKey, RootKey, Secret, SecretTagger},
+    domain::{AdminRole, KeyGroup},
     edge::{self, Clock},
     push::Doorbells,
-    store::{
-        AdminKey, KeyMaterial, NewAdminKey, NewKeys, Opened, Store, StoreError, StoreGuard,
-        sqlite_file,
-    },
+    store::{AdminKey, NewAdminKey, NewKeys, Opened, Store, StoreError, StoreGuard, sqlite_file},
 };
 
 /// Descriptors left for everything that is not a waiting page's stream.
 const SPARE_DESCRIPTORS: u64 = 512;
 /// The name of the first admin key.
 const FIRST_ADMIN_KEY: &str = "first";
+
+/// What the tags of secrets are made with.
+const SECRET_TAGS: &str = "secret tags";
 
 /// Why the server does not start: one clear line each.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +73,30 @@ pub enum StartError {
         /// Fingerprint of the key given.
         given: String,
     },
+    /// A master key from outside is replaced by one from outside.
+    #[error(
+        "which new master key? Set AUTH_AGENT_NEW_MASTER_KEY, or name a file with --new-key-file (32 bytes as base64, for example from `openssl rand -base64 32`)"
+    )]
+    NewMasterKeyRequired,
+    /// The new master key is the one in use.
+    #[error("the new master key is the one that the database is sealed under already")]
+    SameMasterKey,
     /// A stored key cannot be opened or read.
     #[error("the stored key {0} cannot be read")]
     StoredKey(String),
     /// A key could not be made.
     #[error("cannot make keys: {0}")]
     Keys(String),
+}
+
+impl From<KeysError> for StartError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => Self::Store(error),
+            KeysError::Stored(id) => Self::StoredKey(id),
+            KeysError::Unusable(why) => Self::Keys(why),
+        }
+    }
 }
 
 /// Everything that is running once the database is open.
@@ -137,16 +149,11 @@ pub(super) async fn start(
     if fingerprint.is_none() && url.starts_with("sqlite") {
         notices.push(format!("made the database {url}"));
     }
-    let tagger = SecretTagger::new(master_key.derive("secret tags"));
-    let hash_keys = HashKeys {
-        cookies: master_key.derive("request cookies"),
-        parameters: master_key.derive("request parameters"),
-        emails: master_key.derive("owner addresses"),
-        admin_keys: master_key.derive("admin keys"),
-    };
-
     let mut first_admin_key = None;
     if fingerprint.is_none() {
+        let root = RootKey::from_bytes(edge::random());
+        let tagger = SecretTagger::new(root.derive(SECRET_TAGS));
+        let hash_keys = HashKeys::of(&root);
         let admin_key = config.admin_key.is_none().then(|| entry::issue(&tagger));
         if let (Some(key), true) = (&admin_key, keep_admin_key) {
             // Written before it counts: a key that nobody has is worse than a file of no use.
@@ -167,7 +174,7 @@ pub(super) async fn start(
             },
             secret_mac: hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]),
         });
-        let keys = new_keys(&master_key, admin, now).await?;
+        let keys = new_keys(&master_key, &root, admin, now).await?;
         match store.install_keys(keys).await {
             Ok(()) => {
                 notices.push("made signing keys (RS256, ES256, EdDSA) and a derivation key".into());
@@ -191,12 +198,20 @@ pub(super) async fn start(
         }
     }
 
+    let root = root_key(&store, &master_key).await?;
+    let hash_keys = HashKeys::of(&root);
     let environment = config
         .admin_key
         .as_ref()
         .map(|key| hash_keys.admin_keys.mac_hex(&[key.expose().as_bytes()]));
-    let signing = signing_keys(&store, &master_key).await?;
-    let ring = KeyRing::new(signing).map_err(|error| StartError::Keys(error.to_string()))?;
+    let store = Arc::new(store);
+    let keys = LiveKeys::open(
+        Arc::clone(&store),
+        master_key.clone(),
+        issuer.clone(),
+        config.key_schedule(),
+    )
+    .await?;
     let app = App {
         base_path: base_path(&issuer),
         secure: issuer.starts_with("https:"),
@@ -205,12 +220,12 @@ pub(super) async fn start(
         measures: Arc::new(Measures::new(&base_path(&issuer))),
         limits: Arc::new(Limits::new(&config.limits())),
         pending: Arc::new(Pending::new(config.limits().pending_per_client)),
-        derivation: derivation_keys(&store, &master_key, &issuer).await?,
-        minter: TokenMinter::new(Arc::new(ring), issuer.clone()),
+        minter: Arc::clone(&keys.minter),
+        keys: Arc::new(keys),
         issuer,
-        store: Arc::new(store),
+        store,
         doorbells,
-        tagger,
+        tagger: SecretTagger::new(root.derive(SECRET_TAGS)),
         hasher: Hasher::new(
             config.hash_permits(),
             config.hash_queue,
@@ -242,7 +257,7 @@ async fn prepared(
     if fingerprint.is_none() {
         make_data_dir(config, notices)?;
     }
-    let master_key = master_key(config, url, fingerprint.is_none(), notices)?;
+    let master_key = master_key(config, url, fingerprint, notices)?;
     fits(fingerprint, &master_key)?;
     opened.migrate().await?;
     Ok(master_key)
@@ -263,153 +278,29 @@ fn streams() -> usize {
     usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX)
 }
 
-fn fits(fingerprint: Option<&str>, master_key: &MasterKey) -> Result<(), StartError> {
-    match fingerprint {
-        Some(database) if database != master_key.fingerprint() => Err(StartError::WrongMasterKey {
-            database: database.to_owned(),
-            given: master_key.fingerprint(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The master key from the environment, or from its file, which a fresh SQLite database gets.
-fn master_key(
-    config: &Config,
-    url: &str,
-    fresh: bool,
-    notices: &mut Vec<String>,
-) -> Result<MasterKey, StartError> {
-    if let Some(key) = &config.master_key {
-        return Ok(key.clone());
-    }
-    if !url.starts_with("sqlite") {
-        return Err(StartError::MasterKeyRequired);
-    }
-    let path = config.data_dir.join("master.key");
-    match fs::read_to_string(&path) {
-        Ok(text) => MasterKey::from_base64(Zeroizing::new(text).trim())
-            .map_err(|error| StartError::MasterKeyFile(path, error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && fresh => {
-            let key = MasterKey::from_bytes(edge::random());
-            write_secret(&path, &key.to_base64())
-                .map_err(|error| StartError::File(path.clone(), error))?;
-            notices.push(format!(
-                "made the master key {}: keep a copy in a safe place, nothing can be read without it",
-                path.display()
-            ));
-            Ok(key)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(StartError::MasterKeyMissing(path))
-        }
-        Err(error) => Err(StartError::File(path, error)),
-    }
-}
-
-/// Writes a secret for its owner's eyes only, whole or not at all, and durably: a database whose
-/// keys it seals may be committed the next moment.
-fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    writeln!(file, "{secret}")?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
-        _ => fs::File::open(".")?.sync_all(),
-    }
-}
-
-fn context(kind: &str, id: &str) -> String {
-    format!("{kind}/{id}")
-}
-
 async fn new_keys(
     master_key: &MasterKey,
+    root: &RootKey,
     admin: Option<NewAdminKey>,
     now: Timestamp,
 ) -> Result<NewKeys, StartError> {
-    let failed = |error: String| StartError::Keys(error);
-    let mut signing = Vec::new();
-    for algorithm in [
-        TokenAlgorithm::EdDSA,
-        TokenAlgorithm::ES256,
-        TokenAlgorithm::RS256,
-    ] {
-        // Finding the primes of an RSA key takes a while.
-        let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
-            .await
-            .map_err(|error| failed(error.to_string()))?
-            .map_err(|error| failed(error.to_string()))?;
-        let id = key.kid().to_owned();
-        let context = context("signing_key", &id);
-        let sealed = master_key.seal(&context, &key.to_pkcs8(), edge::random());
-        let material = KeyMaterial {
-            id,
-            alg: algorithm.as_str().to_owned(),
-            sealed,
-        };
-        signing.push((material, key.public_jwk()));
+    let mut keys = Vec::new();
+    let signing = keys::ALGORITHMS.map(KeyGroup::Signing);
+    for group in signing.into_iter().chain([KeyGroup::Derivation]) {
+        keys.push(keys::new_key(master_key, group).await?);
     }
-    let key = Zeroizing::new(edge::random::<32>());
-    let id = "1".to_owned();
-    let sealed = master_key.seal(
-        &context("derivation_key", &id),
-        key.as_slice(),
-        edge::random(),
-    );
     Ok(NewKeys {
         master_key_fingerprint: master_key.fingerprint(),
-        signing,
-        derivation: KeyMaterial {
-            id,
-            alg: String::new(),
-            sealed,
-        },
+        sealed_root_key: root.seal(master_key, edge::random()),
+        keys,
         admin,
         now,
     })
 }
 
-async fn signing_keys(
-    store: &Store,
-    master_key: &MasterKey,
-) -> Result<Vec<SigningKey>, StartError> {
-    let mut keys = Vec::new();
-    for stored in store.signing_keys().await? {
-        let unreadable = || StartError::StoredKey(stored.id.clone());
-        let algorithm = stored
-            .alg
-            .parse::<TokenAlgorithm>()
-            .map_err(|_| unreadable())?;
-        let pkcs8 = master_key
-            .open(&context("signing_key", &stored.id), &stored.sealed)
-            .map_err(|_| unreadable())?;
-        keys.push(SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|_| unreadable())?);
-    }
-    Ok(keys)
-}
-
-async fn derivation_keys(
-    store: &Store,
-    master_key: &MasterKey,
-    issuer: &str,
-) -> Result<DerivationKeys, StartError> {
-    let mut keys = Vec::new();
-    for stored in store.derivation_keys().await? {
-        let unreadable = || StartError::StoredKey(stored.id.clone());
-        let opened = master_key
-            .open(&context("derivation_key", &stored.id), &stored.sealed)
-            .map_err(|_| unreadable())?;
-        let key = <[u8; 32]>::try_from(opened.as_slice()).map_err(|_| unreadable())?;
-        keys.push((stored.id, key));
-    }
-    let active = keys.first().map(|(id, _)| id.clone()).unwrap_or_default();
-    DerivationKeys::new(issuer, &active, keys).map_err(|error| StartError::Keys(error.to_string()))
+/// The root key, which whoever made the database has put there.
+async fn root_key(store: &Store, master_key: &MasterKey) -> Result<RootKey, StartError> {
+    let unreadable = || StartError::StoredKey("root".to_owned());
+    let sealed = store.root_key().await?.ok_or_else(unreadable)?;
+    RootKey::open(master_key, &sealed).map_err(|_| unreadable())
 }

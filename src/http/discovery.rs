@@ -16,7 +16,7 @@ use crate::{
     view,
 };
 
-/// Clients and proxies may keep the documents that long; a new key is published before it signs.
+/// Clients and proxies may keep the document that long.
 const FIVE_MINUTES: (HeaderName, HeaderValue) = (
     header::CACHE_CONTROL,
     HeaderValue::from_static("public, max-age=300"),
@@ -24,9 +24,8 @@ const FIVE_MINUTES: (HeaderName, HeaderValue) = (
 
 /// The metadata document, at both of its addresses.
 pub(crate) async fn document(State(app): State<Arc<App>>) -> Response {
-    let algorithms: Vec<&str> = app
-        .minter
-        .keys()
+    let keys = app.minter.keys();
+    let algorithms: Vec<&str> = keys
         .algorithms()
         .iter()
         .map(|algorithm| algorithm.as_str())
@@ -40,9 +39,11 @@ pub(crate) async fn document(State(app): State<Arc<App>>) -> Response {
     ([FIVE_MINUTES], Json(document)).into_response()
 }
 
-/// Every key that may still verify a live token (RFC 7517 §5).
+/// Every key that may still verify a live token, and those that are about to sign (RFC 7517 §5).
 pub(crate) async fn jwks(State(app): State<Arc<App>>) -> Response {
-    ([FIVE_MINUTES], Json(app.minter.keys().jwks().clone())).into_response()
+    let kept = format!("public, max-age={}", app.keys.jwks_age());
+    let kept = [(header::CACHE_CONTROL, kept)];
+    (kept, Json(app.minter.keys().jwks().clone())).into_response()
 }
 
 /// GET /api/health: the process serves.

@@ -117,8 +117,11 @@ pub(crate) async fn tokens(
         "scope": current.scope,
     });
     if grant.refreshable {
-        let kind = ArtefactKind::RefreshToken;
-        answer["refresh_token"] = json!(app.derivation.issue(kind, request, &current.issued_by));
+        let (kind, under) = (ArtefactKind::RefreshToken, &current.derivation_key);
+        app.keys.ensure(under).await?;
+        let token = app.keys.issue(kind, under, request, &current.issued_by);
+        // Its key has been compromised since, and the whole grant with it.
+        answer["refresh_token"] = json!(token.ok_or_else(gone)?);
     }
     if current.scope.contains("openid") {
         let alg = client.registered.id_token_signed_response_alg;

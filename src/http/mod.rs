@@ -15,9 +15,11 @@ mod discovery;
 mod error;
 mod extract;
 mod issue;
+mod keys;
 mod layer;
 mod limit;
 mod listen;
+mod master_key;
 mod measures;
 mod metrics;
 mod page;
@@ -31,6 +33,7 @@ mod tokens;
 mod waiting;
 
 pub use bootstrap::StartError;
+pub use master_key::{Rewrapped, rewrap};
 pub use reload::Reloader;
 pub use server::{LocalApi, Server};
 

@@ -47,6 +47,7 @@ impl Progress {
         let situation = app.store.situation(&id, None).await?;
         let mut progress = Self::of(id, situation).ok_or_else(unknown)?;
         progress.by_browser = app.holds_cookie(cookies, &id, &progress.request);
+        progress.load_key(app).await?;
         Ok(progress)
     }
 
@@ -62,6 +63,17 @@ impl Progress {
             status,
             by_browser: false,
         })
+    }
+
+    /// Makes sure that the code can be derived.
+    async fn load_key(&self, app: &App) -> Result<(), ApiError> {
+        let living = self
+            .request
+            .live_code(&self.situation.standing, self.situation.now);
+        if let Some(code) = living {
+            app.keys.ensure(&code.derivation_key).await?;
+        }
+        Ok(())
     }
 
     /// The state.
@@ -105,6 +117,7 @@ impl Progress {
         let by_browser = self.by_browser;
         let progress = Self::of(self.id, situation)
             .ok_or_else(|| ApiError::new(ErrorCode::UnknownRequest, "no such request"))?;
+        progress.load_key(app).await?;
         Ok(Self {
             by_browser,
             ..progress
@@ -149,9 +162,11 @@ impl Progress {
         let code = self
             .request
             .live_code(&self.situation.standing, self.situation.now)?;
-        Some(
-            app.derivation
-                .issue(ArtefactKind::AuthorizationCode, &self.id, &code.issued_by),
+        app.keys.issue(
+            ArtefactKind::AuthorizationCode,
+            &code.derivation_key,
+            &self.id,
+            &code.issued_by,
         )
     }
 

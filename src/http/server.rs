@@ -94,6 +94,7 @@ impl Server {
         let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
         let doorbells = Arc::clone(&app.doorbells);
         let reloader = Reloader::of(&app);
+        let keys = Arc::clone(&app.keys);
 
         let mut tasks = JoinSet::new();
         // From here on, before anybody can subscribe.
@@ -118,6 +119,7 @@ impl Server {
         }
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
+        tasks.spawn(keys.keep(stop.clone()));
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&store), limits, pending, stop.clone()));
         tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));

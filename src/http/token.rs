@@ -150,8 +150,9 @@ async fn redeem(
         )
     };
     let presented = app
-        .derivation
-        .parse(ArtefactKind::AuthorizationCode, code)
+        .keys
+        .presented(ArtefactKind::AuthorizationCode, code)
+        .await
         .ok_or_else(unknown)?;
 
     let hashed_verifier = s256(verifier.as_str());
@@ -160,12 +161,12 @@ async fn redeem(
     let (outcome, seen) = app
         .store
         .on_request(&presented.request_id, None, &metadata, |seen| {
-            let Some(request) = &seen.request else {
+            let Some(request) = seen.request_under(&presented.key_id) else {
                 return Decision::unchanged(Err(RedeemRefusal::NotLive));
             };
             let command = RedeemCode {
                 client_id: by.id,
-                presents: &|event| app.derivation.matches(&presented, event),
+                presents: &|event| app.keys.matches(&presented, event),
                 hashed_verifier: &hashed_verifier,
                 redirect_uri,
                 jti: &jti,
@@ -224,11 +225,12 @@ async fn rotate(
     let unknown =
         || invalid_grant("the refresh token is not valid, or was issued to another client");
     let presented = app
-        .derivation
-        .parse(ArtefactKind::RefreshToken, token)
+        .keys
+        .presented(ArtefactKind::RefreshToken, token)
+        .await
         .ok_or_else(unknown)?;
     let request = presented.request_id;
-    let presents = |event: &crate::domain::EventId| app.derivation.matches(&presented, event);
+    let presents = |event: &crate::domain::EventId| app.keys.matches(&presented, event);
 
     let jti = new_jti();
     let metadata = metadata(app, caller, by).await?;
@@ -237,7 +239,7 @@ async fn rotate(
         let (outcome, seen) = app
             .store
             .on_request(&request, None, &metadata, |seen| {
-                let Some(state) = &seen.request else {
+                let Some(state) = seen.request_under(&presented.key_id) else {
                     return Decision::unchanged(Err(RefreshRefusal::NotLive));
                 };
                 let command = Refresh {

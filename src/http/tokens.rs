@@ -22,9 +22,9 @@ use super::{
     measures::{came_of, outcome},
 };
 use crate::{
-    crypto::{AccessClaims, ArtefactKind, Presented},
+    crypto::{ArtefactKind, Presented, Verified},
     domain::{
-        Actor, ClientId, Decision, EventId, RequestFact, RequestId, Scope,
+        Actor, ClientId, Decision, EventId, RequestFact, RequestId, Scope, Versioned,
         auth_request::{AuthRequest, NeedsHistory, revoke_access_token, revoke_refresh_token},
     },
     oauth::{ErrorCode, Parameters},
@@ -44,31 +44,41 @@ fn no_store(body: Value) -> Response {
 
 /// A token of ours, as presented; that it lives is not said.
 enum Token {
-    Access(Box<AccessClaims>),
+    Access(Box<Verified>),
     Refresh(Presented),
 }
 
 impl Token {
-    fn read(app: &App, text: &str) -> Option<Self> {
-        if let Some(claims) = app.minter.verify_access_token(text) {
-            return Some(Self::Access(Box::new(claims)));
+    async fn read(app: &App, text: &str) -> Option<Self> {
+        if let Some(verified) = app.keys.verified(text).await {
+            return Some(Self::Access(Box::new(verified)));
         }
-        app.derivation
-            .parse(ArtefactKind::RefreshToken, text)
-            .map(Self::Refresh)
+        let presented = app.keys.presented(ArtefactKind::RefreshToken, text).await;
+        presented.map(Self::Refresh)
+    }
+
+    /// The request, unless what was presented is by a key that has ended.
+    fn request_in<'a>(&self, seen: &'a Situation) -> Option<&'a Versioned<AuthRequest>> {
+        match self {
+            Self::Access(verified) if !seen.signing_keys.contains(&verified.kid) => None,
+            Self::Access(_) => seen.request.as_ref(),
+            Self::Refresh(presented) => seen.request_under(&presented.key_id),
+        }
     }
 
     const fn request(&self) -> &RequestId {
         match self {
-            Self::Access(claims) => &claims.sid,
+            Self::Access(verified) => &verified.claims.sid,
             Self::Refresh(presented) => &presented.request_id,
         }
     }
 }
 
-/// Whether an access token lives: not run out, not revoked, its sign-in not ended or cut off.
-fn lives(claims: &AccessClaims, seen: &Situation) -> bool {
+/// Whether an access token lives: not run out, not revoked, its key and its sign-in not ended or cut
+/// off. The keys are those of the database, which know of a compromise before this node may.
+fn lives(Verified { claims, kid }: &Verified, seen: &Situation) -> bool {
     claims.exp > seen.now.as_second()
+        && seen.signing_keys.contains(kid)
         && seen.request.as_ref().is_some_and(|request| {
             request
                 .state
@@ -112,7 +122,7 @@ async fn introspected(
         ));
     }
     let text = required_token(parameters)?;
-    Ok(match Token::read(app, text) {
+    Ok(match Token::read(app, text).await {
         Some(token) => {
             let seen = app.store.situation(token.request(), None).await?;
             described(app, &token, &seen, &by.id)
@@ -134,9 +144,10 @@ fn described(app: &App, token: &Token, seen: &Situation, by: &ClientId) -> Optio
     let activity = state.active(&seen.standing)?;
     let issued_to = state.asked().client_id;
     match token {
-        Token::Access(claims) => {
+        Token::Access(verified) => {
+            let claims = &verified.claims;
             let for_it = issued_to == *by || claims.aud.contains(&by.to_string());
-            if !for_it || !lives(claims, seen) {
+            if !for_it || !lives(verified, seen) {
                 return None;
             }
             let mut answer = serde_json::to_value(claims).ok()?;
@@ -149,7 +160,8 @@ fn described(app: &App, token: &Token, seen: &Situation, by: &ClientId) -> Optio
             let current = &activity.grant.current;
             let live = activity.grant.refreshable
                 && issued_to == *by
-                && app.derivation.matches(presented, &current.issued_by)
+                && seen.standing.derives_under(&presented.key_id)
+                && app.keys.matches(presented, &current.issued_by)
                 && seen.now < expires_at;
             if !live {
                 return None;
@@ -199,12 +211,12 @@ async fn revoked(
 ) -> Result<Response, ApiError> {
     let by = client_auth::authenticate(app, caller, headers, parameters).await?;
     let text = required_token(parameters)?;
-    if let Some(token) = Token::read(app, text) {
+    if let Some(token) = Token::read(app, text).await {
         let scope = App::day_scope(app.store.now().await?);
         let address_hash = app.address_hash(&scope, caller).await?;
         let metadata = caller.metadata(Actor::Client(by.id), Some(address_hash));
         let end = async |proved_older| {
-            let end = |seen: &Situation| match &seen.request {
+            let end = |seen: &Situation| match token.request_in(seen) {
                 Some(request) if request.state.asked().client_id == by.id => {
                     end(app, &token, &request.state, proved_older, seen.now)
                 }
@@ -221,7 +233,7 @@ async fn revoked(
         };
         let (ended, is_its_own) = end(false).await?;
         if let (Err(NeedsHistory), Token::Refresh(presented)) = (ended, &token) {
-            let matches = |event: &_| app.derivation.matches(presented, event);
+            let matches = |event: &_| app.keys.matches(presented, event);
             let request = &presented.request_id;
             if app.store.history_contains(request, matches).await? {
                 // Proved once, that needs no further proof.
@@ -244,12 +256,13 @@ fn end(
     now: Timestamp,
 ) -> Decision<Result<(), NeedsHistory>, RequestFact> {
     match token {
-        Token::Access(claims) => {
+        Token::Access(verified) => {
+            let claims = &verified.claims;
             let Decision { facts, .. } = revoke_access_token(request, &claims.jti, claims.exp, now);
             Decision::with(facts, Ok(()))
         }
         Token::Refresh(presented) => {
-            let presents = |event: &EventId| app.derivation.matches(presented, event);
+            let presents = |event: &EventId| app.keys.matches(presented, event);
             revoke_refresh_token(request, &presents, proved_older)
         }
     }
@@ -291,9 +304,10 @@ pub(crate) async fn userinfo(
             "the access token has expired, was revoked, or is not ours",
         ))
     };
-    let claims = app.minter.verify_access_token(&text).ok_or_else(invalid)?;
+    let verified = app.keys.verified(&text).await.ok_or_else(invalid)?;
+    let claims = &verified.claims;
     let seen = app.store.situation(&claims.sid, None).await?;
-    if !lives(&claims, &seen) || !claims.aud.contains(&app.issuer) {
+    if !lives(&verified, &seen) || !claims.aud.contains(&app.issuer) {
         return Err(invalid());
     }
     let scope = Scope::parse(&claims.scope).map_err(|_| invalid())?;

@@ -54,6 +54,10 @@ pub(crate) enum Removal {
     AddressKey,
     /// By its id.
     AdminKey,
+    /// By its `kid`.
+    SigningKey,
+    /// By its id.
+    DerivationKey,
 }
 
 /// Removal of what has ended, in the same transaction.

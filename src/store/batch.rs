@@ -339,6 +339,8 @@ const fn delete_from(what: Removal) -> sql::Text {
         Removal::AgentProfile => sql::DELETE_PROFILES,
         Removal::AddressKey => sql::DELETE_ADDRESS_KEYS,
         Removal::AdminKey => sql::DELETE_ADMIN_KEYS,
+        Removal::SigningKey => sql::DELETE_SIGNING_KEYS,
+        Removal::DerivationKey => sql::DELETE_DERIVATION_KEYS,
     }
 }
 

@@ -48,6 +48,11 @@ pub enum StoreError {
         "{0} is in use by another auth-agent process: stop it first, or use another --data-dir or --database-url"
     )]
     Locked(String),
+    /// Nodes have the PostgreSQL database.
+    #[error(
+        "{0} connections of other auth-agent processes are open on this database: stop every node first"
+    )]
+    Connected(u64),
     /// The lock file cannot be made.
     #[error("cannot lock {0}: {1}")]
     Lock(String, std::io::Error),

@@ -10,7 +10,8 @@ use super::{
     append::{Advance, Committed},
 };
 use crate::domain::{
-    AgentFact, ClientFact, Decision, Fact, Metadata, OwnerFact, RequestFact, RequestId, StreamId,
+    AgentFact, ClientFact, CutOff, Decision, DerivationKeyFact, Fact, Metadata, OwnerFact,
+    RequestFact, RequestId, StreamId,
     auth_request::{RevokedReason, deny, revoke_grant},
 };
 
@@ -190,6 +191,10 @@ async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(),
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerSuspended,
             ),
+            (
+                StreamId::DerivationKey(_),
+                Fact::DerivationKey(DerivationKeyFact::Compromised(_)),
+            ) => (store.sign_ins(&after).await?, RevokedReason::KeyCompromised),
             (StreamId::Owner(owner), Fact::Owner(OwnerFact::Erased(_))) => (
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerErased,
@@ -218,6 +223,13 @@ async fn revoke(
                 return Decision::unchanged(());
             };
             match request.state.sign_in() {
+                // Of all sign-ins, those under the key.
+                Some(by)
+                    if reason == RevokedReason::KeyCompromised
+                        && seen.standing.cut_off(by) != Some(CutOff::DerivationKeyEnded) =>
+                {
+                    Decision::unchanged(())
+                }
                 Some(by) if by.position < position => revoke_grant(&request.state, reason),
                 Some(_) => Decision::unchanged(()),
                 // A page that waits is nobody's but the website's.

@@ -84,6 +84,7 @@ impl Store {
         after: &str,
     ) -> Result<Vec<(RequestId, AuthRequest, Standing)>, StoreError> {
         let text = |id: Option<String>| id;
+        let derivation_keys = self.keys().await?.deriving();
         on!(Pool, &self.pool, sql::GRANTED, |c, sql| {
             let rows = sqlx::query(sql)
                 .bind(after)
@@ -115,6 +116,7 @@ impl Store {
                             version: 0,
                             state: serde_json::from_str(&read("owner")?)?,
                         }),
+                        derivation_keys: derivation_keys.clone(),
                     };
                     Ok((id, request, standing))
                 })

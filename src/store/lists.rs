@@ -197,6 +197,10 @@ impl Store {
             .await
     }
 
+    pub(crate) async fn sign_ins(&self, after: &str) -> Result<Vec<RequestId>, StoreError> {
+        self.request_ids(sql::SIGN_INS, "", after).await
+    }
+
     async fn request_ids(
         &self,
         text: sql::Text,

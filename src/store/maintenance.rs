@@ -393,6 +393,7 @@ async fn compare(
         Table::Agents,
         Table::Clients,
         Table::Owners,
+        Table::Keys,
     ] {
         let of_table: Vec<&Folded> = folded.iter().filter(|one| one.table == table).collect();
         if of_table.is_empty() {

@@ -20,6 +20,7 @@ mod database;
 mod error;
 mod follower;
 mod grants;
+mod keys;
 mod lists;
 mod lock;
 pub mod maintenance;
@@ -27,6 +28,7 @@ mod measures;
 mod people;
 mod projection;
 mod register;
+mod rewrap;
 mod situation;
 mod sql;
 mod vault;
@@ -49,14 +51,16 @@ pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
+pub use keys::{KeyMaterial, NewKey, NewKeys, Rotated};
 pub use lists::{Listed, Page, Statistics};
 pub use measures::Measures;
 pub use people::ChangedPerson;
 pub use register::{
     AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
 };
+pub use rewrap::Rewrap;
 pub use situation::{RequestDetails, Situation};
-pub use vault::{Credential, KeyMaterial, NewDetails, NewKeys, Person};
+pub use vault::{Credential, NewDetails, Person};
 pub use writer::CommitListener;
 
 pub(crate) use lock::in_use;
@@ -212,6 +216,7 @@ impl Opened {
 }
 
 const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
+const ROOT_KEY: &str = "root_key";
 
 async fn head(pool: &Pool) -> Result<u64, StoreError> {
     on!(Pool, pool, sql::HEAD, |c, sql| {

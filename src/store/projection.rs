@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{StoreError, append::Committed, sql};
-use crate::domain::{Agent, AuthRequest, Client, Fact, Owner, Recorded, StreamId};
+use crate::domain::{Agent, AuthRequest, Client, Fact, Key, Owner, Recorded, StreamId};
 
 /// The fold of a stream that is projected.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,7 @@ pub(crate) enum Projected {
     Agent(Agent),
     Client(Client),
     Owner(Owner),
+    Key(Key),
 }
 
 /// Which table a stream is projected into.
@@ -24,6 +25,7 @@ pub(crate) enum Table {
     Agents,
     Clients,
     Owners,
+    Keys,
 }
 
 impl Table {
@@ -33,10 +35,8 @@ impl Table {
             StreamId::Agent(_) => Some(Self::Agents),
             StreamId::Client(_) => Some(Self::Clients),
             StreamId::Owner(_) => Some(Self::Owners),
-            StreamId::SigningKey(_)
-            | StreamId::DerivationKey(_)
-            | StreamId::Administration(_)
-            | StreamId::Maintenance(_) => None,
+            StreamId::SigningKey(_) | StreamId::DerivationKey(_) => Some(Self::Keys),
+            StreamId::Administration(_) | StreamId::Maintenance(_) => None,
         }
     }
 
@@ -46,6 +46,7 @@ impl Table {
             Self::Agents => sql::UPSERT_AGENTS,
             Self::Clients => sql::UPSERT_CLIENTS,
             Self::Owners => sql::UPSERT_OWNERS,
+            Self::Keys => sql::UPSERT_KEYS,
         }
     }
 
@@ -55,6 +56,7 @@ impl Table {
             Self::Agents => sql::AGENT_ROWS,
             Self::Clients => sql::CLIENT_ROWS,
             Self::Owners => sql::OWNER_ROWS,
+            Self::Keys => sql::KEY_ROWS,
         }
     }
 
@@ -64,6 +66,7 @@ impl Table {
             Self::Agents => Projected::Agent(serde_json::from_str(state)?),
             Self::Clients => Projected::Client(serde_json::from_str(state)?),
             Self::Owners => Projected::Owner(serde_json::from_str(state)?),
+            Self::Keys => Projected::Key(serde_json::from_str(state)?),
         })
     }
 }
@@ -113,6 +116,12 @@ impl Projected {
             (Some(Self::Owner(state)), Fact::Owner(fact)) => {
                 Owner::apply(Some(state), &of(event, fact)).map(Self::Owner)
             }
+            (None, Fact::SigningKey(_) | Fact::DerivationKey(_)) => {
+                Key::apply(None, event).map(Self::Key)
+            }
+            (Some(Self::Key(state)), Fact::SigningKey(_) | Fact::DerivationKey(_)) => {
+                Key::apply(Some(state), event).map(Self::Key)
+            }
             _ => None,
         };
         after.ok_or_else(|| {
@@ -149,6 +158,15 @@ impl Projected {
             }
             Self::Client(client) => (None, None, None, serde_json::to_string(client)?),
             Self::Owner(owner) => (None, None, None, serde_json::to_string(owner)?),
+            Self::Key(key) => {
+                return Ok(json!({
+                    "id": id, "version": version, "position": first,
+                    "purpose": key.group.purpose(),
+                    "activated": key.activated.map(|mark| mark.position),
+                    "ended": u8::from(!key.lives()),
+                    "state": serde_json::to_string(key)?,
+                }));
+            }
         };
         Ok(json!({
             "id": id, "version": version, "position": first,

@@ -15,7 +15,8 @@ use super::{
 use crate::{
     domain::{
         Agent, AgentFact, AgentId, AuthRequest, Client, ClientFact, ClientId, Decision, Fact,
-        Metadata, Owner, OwnerFact, OwnerId, RequestFact, RequestId, Standing, StreamId, Versioned,
+        KeyGroup, LivingKey, Metadata, Owner, OwnerFact, OwnerId, RequestFact, RequestId, Standing,
+        StreamId, Versioned,
     },
     edge,
 };
@@ -48,6 +49,40 @@ pub struct Situation {
     pub standing: Standing,
     /// The person behind the agent that signed in, as the vault knows them.
     pub person: Option<Person>,
+    /// The signing keys that have not ended, by `kid`.
+    pub signing_keys: Vec<String>,
+}
+
+impl Situation {
+    /// The request, for whoever presents what is said to be derived under that key: `None` when the key
+    /// has ended, so that nobody who holds a compromised key gets anywhere, at a node that has not heard
+    /// of it either.
+    #[must_use]
+    pub fn request_under(&self, derivation_key: &str) -> Option<&Versioned<AuthRequest>> {
+        let request = self.request.as_ref()?;
+        self.standing
+            .derives_under(derivation_key)
+            .then_some(request)
+    }
+
+    /// Takes in the keys that have not ended, as [`sql::SITUATION`] writes them.
+    fn keys(&mut self, text: &str) -> Option<()> {
+        for key in text.split(',').filter(|key| !key.is_empty()) {
+            let mut words = key.split(' ');
+            let (purpose, id) = (words.next()?, words.next()?.to_owned());
+            let (version, activated) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+            if purpose == KeyGroup::Derivation.purpose() {
+                self.standing.derivation_keys.push(LivingKey {
+                    id,
+                    version,
+                    activated,
+                });
+            } else {
+                self.signing_keys.push(id);
+            }
+        }
+        Some(())
+    }
 }
 
 fn read<S: DeserializeOwned>(version: i64, body: &str) -> Result<Versioned<S>, StoreError> {
@@ -75,6 +110,7 @@ impl Store {
             details: None,
             standing: Standing::default(),
             person: None,
+            signing_keys: Vec::new(),
         };
         let (request, agent) = (request.to_string(), agent.map(ToString::to_string));
         on!(Pool, &self.pool, sql::SITUATION, |c, sql| {
@@ -100,6 +136,12 @@ impl Store {
                     continue;
                 }
                 let body: String = row.try_get("body")?;
+                if kind == "keys" {
+                    situation
+                        .keys(&body)
+                        .ok_or_else(|| StoreError::Corrupt("the keys".to_owned()))?;
+                    continue;
+                }
                 match kind.as_str() {
                     "request" => {
                         situation.request = Some(read(version, &body)?);
@@ -168,6 +210,23 @@ impl Store {
                     append.expected.push((stream.to_string(), owner.version));
                 }
             }
+            if !standing.derivation_keys.is_empty() {
+                // What is issued depends on the key that it is derived under, and on those that it was
+                // derived under so far: none of them may be compromised meanwhile.
+                let under = before
+                    .state
+                    .sign_in()
+                    .map(|by| by.derivation_keys.as_slice());
+                for key in &standing.derivation_keys {
+                    let of_it = under.is_some_and(|under| under.contains(&key.id));
+                    if of_it || key.id == standing.derivation_key() {
+                        let stream = StreamId::DerivationKey(key.id.clone());
+                        append.expected.push((stream.to_string(), key.version));
+                    }
+                }
+            } else if facts.iter().any(RequestFact::issues) {
+                return Err(StoreError::Corrupt("no derivation key".to_owned()));
+            }
             if redeemed {
                 // What the vault kept for the browser's way home is of no more use.
                 append
@@ -233,7 +292,7 @@ impl Store {
         self.one(sql::OWNER, &id.to_string()).await
     }
 
-    async fn one<S: DeserializeOwned>(
+    pub(super) async fn one<S: DeserializeOwned>(
         &self,
         text: sql::Text,
         id: &str,

@@ -69,13 +69,13 @@ pub(crate) const ROLLBACK: Text = both("rollback");
 pub(crate) const CHECK_FIRST: Text = Text {
     sqlite: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
         union all select 'projected', '', min(position), '' from checkpoints
-            where name in ('requests', 'agents', 'clients', 'owners')
+            where name in ('requests', 'agents', 'clients', 'owners', 'keys')
         union all select 'stream', stream, max(version), '' from events
             where stream in (select value from json_each($1)) group by stream
         union all select 'claim', key, 0, value from claims where key in (select value from json_each($2))",
     postgres: "select 'head' as kind, '' as name, coalesce(max(position), 0) as number, '' as value from events
         union all select 'projected', '', min(position), '' from checkpoints
-            where name in ('requests', 'agents', 'clients', 'owners')
+            where name in ('requests', 'agents', 'clients', 'owners', 'keys')
         union all select 'stream', stream, max(version), '' from events
             where stream in (select json_array_elements_text($1::json)) group by stream
         union all select 'claim', key, 0, value from claims where key in (select json_array_elements_text($2::json))
@@ -97,7 +97,7 @@ pub(crate) const INSERT_CLAIMS: Text = rows!(
 /// The inline projections of this program, here as in [`CHECK_FIRST`].
 pub(crate) const SET_PROJECTED: Text = both(
     "update checkpoints set position = $1
-     where name in ('requests', 'agents', 'clients', 'owners')",
+     where name in ('requests', 'agents', 'clients', 'owners', 'keys')",
 );
 /// A write that changes nothing of importance. On SQLite it needs as much room as a step of a sign-in
 /// does: a disk with room for one page more is full.
@@ -112,7 +112,7 @@ pub(crate) const ADVANCE_CHECKPOINT: Text =
 /// How far the read models are said to have come.
 pub(crate) const PROJECTED: Text = both(
     "select min(position) as number from checkpoints
-     where name in ('requests', 'agents', 'clients', 'owners')",
+     where name in ('requests', 'agents', 'clients', 'owners', 'keys')",
 );
 /// For a rebuild alone: otherwise checkpoints move by [`ADVANCE_CHECKPOINT`].
 pub(crate) const RESET_CHECKPOINT: Text =
@@ -156,6 +156,16 @@ pub(crate) const UPSERT_OWNERS: Text = rows!(
     "where true on conflict (id) do update set version = excluded.version, state = excluded.state"
 );
 
+pub(crate) const UPSERT_KEYS: Text = rows!(
+    "insert into keys (id, version, position, purpose, activated, ended, state)
+     select r.value->>'id', cast(r.value->>'version' as bigint), cast(r.value->>'position' as bigint),
+            r.value->>'purpose', cast(r.value->>'activated' as bigint),
+            cast(r.value->>'ended' as bigint), r.value->>'state'
+     from",
+    "where true on conflict (id) do update set version = excluded.version,
+       activated = excluded.activated, ended = excluded.ended, state = excluded.state"
+);
+
 pub(crate) const REQUEST_ROWS: Text = texts!(
     "select id, version, position, client_id, agent_id, owner_id, state from requests where id in",
     ""
@@ -177,21 +187,30 @@ pub(crate) const OWNER_ROWS: Text = texts!(
      from owners where id in",
     ""
 );
+pub(crate) const KEY_ROWS: Text = texts!(
+    "select id, version, position, '' as client_id, cast(null as text) as agent_id,
+            cast(null as text) as owner_id, state
+     from keys where id in",
+    ""
+);
 pub(crate) const COUNT_ROWS: Text = both(
     "select (select count(*) from requests) + (select count(*) from agents)
-          + (select count(*) from clients) + (select count(*) from owners) as number",
+          + (select count(*) from clients) + (select count(*) from owners)
+          + (select count(*) from keys) as number",
 );
-pub(crate) const CLEAR_PROJECTIONS: [Text; 4] = [
+pub(crate) const CLEAR_PROJECTIONS: [Text; 5] = [
     both("delete from requests"),
     both("delete from agents"),
     both("delete from clients"),
     both("delete from owners"),
+    both("delete from keys"),
 ];
 
 // ---- reading for a decision ----------------------------------------------------------------
 
 /// `$1` request, `$2` agent (or null: the one that signed in). Everything that a decision about a
-/// request may look at, in one statement and so of one moment.
+/// request may look at, in one statement and so of one moment. The keys that have not ended are one
+/// row: `purpose id version activated`, separated by commas.
 pub(crate) const SITUATION: Text = Text {
     sqlite: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
             d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
@@ -205,7 +224,10 @@ pub(crate) const SITUATION: Text = Text {
         from owners o where o.id = (select owner_id from agents
             where id = coalesce($2, (select agent_id from requests where id = $1)))
         union all select 'person', p.owner_id, 0, null, null, null, null, null, null, p.name, p.email
-        from people p where p.owner_id = (select owner_id from requests where id = $1)",
+        from people p where p.owner_id = (select owner_id from requests where id = $1)
+        union all select 'keys', '', 0, coalesce(group_concat(k.purpose || ' ' || k.id || ' ' || k.version
+            || ' ' || coalesce(k.activated, 0)), ''), null, null, null, null, null, null, null
+        from keys k where k.ended = 0",
     postgres: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
             d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
             null as name, null as email
@@ -219,6 +241,9 @@ pub(crate) const SITUATION: Text = Text {
             where id = coalesce($2, (select agent_id from requests where id = $1)))
         union all select 'person', p.owner_id, 0, null, null, null, null, null, null, p.name, p.email
         from people p where p.owner_id = (select owner_id from requests where id = $1)
+        union all select 'keys', '', 0, coalesce(string_agg(k.purpose || ' ' || k.id || ' ' || k.version
+            || ' ' || coalesce(k.activated, 0), ','), ''), null, null, null, null, null, null, null
+        from keys k where k.ended = 0
         union all select 'clock', '', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
             null, null, null, null, null, null, null, null",
 };
@@ -394,8 +419,21 @@ pub(crate) const INSERT_SIGNING_KEYS: Text = rows!(
      select r.value->>'id', r.value->>'alg', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
     ""
 );
+/// Every key there has been, in the order in which they were made.
+pub(crate) const KEYS: Text = both("select id, version, state as body from keys order by position");
+/// Grows with every event about a key.
+pub(crate) const KEYS_MARK: Text =
+    both("select cast(coalesce(sum(version), 0) as bigint) as number from keys");
+/// Keys that have ended have no row here.
 pub(crate) const SIGNING_KEYS: Text =
     both("select id, alg, sealed from signing_keys order by created_at desc, id");
+pub(crate) const DELETE_SIGNING_KEYS: Text = texts!("delete from signing_keys where id in", "");
+pub(crate) const DELETE_DERIVATION_KEYS: Text =
+    texts!("delete from derivation_keys where id in", "");
+/// Sign-ins whatever they are of, in pages by id.
+pub(crate) const SIGN_INS: Text = both(
+    "select id from requests where agent_id is not null and id > $2 and $1 = '' order by id limit $3",
+);
 pub(crate) const INSERT_DERIVATION_KEYS: Text = rows!(
     "insert into derivation_keys (id, sealed, created_at)
      select r.value->>'id', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
@@ -408,6 +446,63 @@ pub(crate) const INSERT_ADMIN_KEYS: Text = rows!(
      select r.value->>'id', r.value->>'name', r.value->>'role', r.value->>'secret_mac',
             cast(r.value->>'created_at' as bigint) from",
     ""
+);
+/// A table with sealed texts: what they are sealed for, pages of them, and putting others in their place.
+pub(crate) struct Sealed {
+    pub(crate) kind: &'static str,
+    /// `$1` the last name read, `$2` how many.
+    pub(crate) page: Text,
+    pub(crate) update: Text,
+}
+
+/// Everything that is sealed under the master key.
+pub(crate) const SEALED: [Sealed; 4] = [
+    Sealed {
+        kind: "server",
+        page: both(
+            "select name, value as sealed from server where name = 'root_key' and name > $1 limit $2",
+        ),
+        update: UPDATE_SERVER_VALUES,
+    },
+    Sealed {
+        kind: "signing_key",
+        page: both(
+            "select id as name, sealed from signing_keys where id > $1 order by id limit $2",
+        ),
+        update: rows!(
+            "update signing_keys set sealed = r.value->>'sealed' from",
+            "where r.value->>'name' = signing_keys.id"
+        ),
+    },
+    Sealed {
+        kind: "derivation_key",
+        page: both(
+            "select id as name, sealed from derivation_keys where id > $1 order by id limit $2",
+        ),
+        update: rows!(
+            "update derivation_keys set sealed = r.value->>'sealed' from",
+            "where r.value->>'name' = derivation_keys.id"
+        ),
+    },
+    Sealed {
+        kind: "address_key",
+        page: both(
+            "select scope as name, sealed from address_keys where scope > $1 order by scope limit $2",
+        ),
+        update: rows!(
+            "update address_keys set sealed = r.value->>'sealed' from",
+            "where r.value->>'name' = address_keys.scope"
+        ),
+    },
+];
+pub(crate) const UPDATE_SERVER_VALUES: Text = rows!(
+    "update server set value = r.value->>'sealed' from",
+    "where r.value->>'name' = server.name"
+);
+/// PostgreSQL only: connections of ours besides this one.
+pub(crate) const OTHER_CONNECTIONS: Text = both(
+    "select count(*) as number from pg_stat_activity
+     where datname = current_database() and application_name = 'auth-agent' and pid <> pg_backend_pid()",
 );
 pub(crate) const ADMIN_KEYS: Text =
     both("select id, name, role, created_at from admin_keys where id > $1 order by id limit $2");

@@ -1,22 +1,16 @@
-//! The vault: what may not be in the log. Credentials (hashed), people, request details, keys
-//! (sealed under the master key).
+//! The vault: what may not be in the log. Credentials (hashed), people, request details, address keys
+//! (sealed under the master key); signing and derivation keys are in [`super::keys`].
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::Row;
 
 use super::{
-    Append, MASTER_KEY_FINGERPRINT, NewAdminKey, Store, StoreError,
-    append::{Claim, Sweep, VaultTable},
+    Append, Store, StoreError,
+    append::{Sweep, VaultTable},
     on, sql,
 };
-use crate::{
-    domain::{
-        AgentId, DerivationKeyFact, Fact, KeyActivated, KeyGenerated, Metadata, OwnerId, RequestId,
-        SigningKeyFact, SigningKeyGenerated, StreamId,
-    },
-    edge,
-};
+use crate::domain::{AgentId, OwnerId, RequestId};
 
 /// A secret's hash. No `Debug`.
 pub struct Credential {
@@ -59,131 +53,7 @@ impl NewDetails {
     }
 }
 
-/// A key as stored: sealed under the master key.
-pub struct KeyMaterial {
-    /// `kid`, or the derivation key's id.
-    pub id: String,
-    /// The signing algorithm; empty for a derivation key.
-    pub alg: String,
-    /// The sealed private half.
-    pub sealed: String,
-}
-
-/// The keys of a fresh database, made together in one commit.
-pub struct NewKeys {
-    /// Fingerprint of the master key that seals them.
-    pub master_key_fingerprint: String,
-    /// Signing keys, with the public half of each.
-    pub signing: Vec<(KeyMaterial, Value)>,
-    /// The derivation key.
-    pub derivation: KeyMaterial,
-    /// The first admin key.
-    pub admin: Option<NewAdminKey>,
-    /// When.
-    pub now: Timestamp,
-}
-
 impl Store {
-    /// Puts the keys of a fresh database in place.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Claimed`] when another node has just done the same;
-    /// [`StoreError::Unavailable`] when nothing was committed.
-    pub async fn install_keys(&self, new: NewKeys) -> Result<(), StoreError> {
-        let at = new.now.as_microsecond();
-        let mut append = Append::by(&Metadata::system())?;
-        append.claims.push(Claim {
-            key: "installed_keys".to_owned(),
-            value: String::new(),
-            expires_at: None,
-        });
-        append.vault.push((
-            VaultTable::Server,
-            json!({ "name": MASTER_KEY_FINGERPRINT, "value": new.master_key_fingerprint }),
-        ));
-        for (key, public_jwk) in new.signing {
-            let row =
-                json!({ "id": key.id, "alg": key.alg, "sealed": key.sealed, "created_at": at });
-            append.vault.push((VaultTable::SigningKeys, row));
-            let generated = SigningKeyGenerated {
-                alg: key.alg,
-                public_jwk,
-            };
-            let facts = [
-                SigningKeyFact::Generated(generated),
-                SigningKeyFact::Activated(KeyActivated {}),
-            ];
-            let facts = facts.map(|fact| (edge::new_event_id(), Fact::SigningKey(fact)));
-            append.facts(StreamId::SigningKey(key.id), 0, None, facts)?;
-        }
-        let key = new.derivation;
-        let row = json!({ "id": key.id, "sealed": key.sealed, "created_at": at });
-        append.vault.push((VaultTable::DerivationKeys, row));
-        let facts = [
-            DerivationKeyFact::Generated(KeyGenerated {}),
-            DerivationKeyFact::Activated(KeyActivated {}),
-        ];
-        let facts = facts.map(|fact| (edge::new_event_id(), Fact::DerivationKey(fact)));
-        append.facts(StreamId::DerivationKey(key.id), 0, None, facts)?;
-        if let Some(admin) = new.admin {
-            let fact = admin.put(&mut append);
-            let day = StreamId::Administration(new.now.strftime("%Y-%m-%d").to_string());
-            append.facts(day, 0, None, [(edge::new_event_id(), fact)])?;
-        }
-        self.writer.append(append).await.map(drop)
-    }
-
-    /// Fingerprint of the master key that the database's keys are under.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn master_key_fingerprint(&self) -> Result<Option<String>, StoreError> {
-        self.text(sql::SERVER_VALUE, MASTER_KEY_FINGERPRINT, "value")
-            .await
-    }
-
-    /// The signing keys, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn signing_keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
-        on!(Pool, &self.pool, sql::SIGNING_KEYS, |c, sql| {
-            let rows = sqlx::query(sql).fetch_all(c).await?;
-            rows.iter()
-                .map(|row| {
-                    Ok(KeyMaterial {
-                        id: row.try_get("id")?,
-                        alg: row.try_get("alg")?,
-                        sealed: row.try_get("sealed")?,
-                    })
-                })
-                .collect()
-        })
-    }
-
-    /// The derivation keys, newest first.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn derivation_keys(&self) -> Result<Vec<KeyMaterial>, StoreError> {
-        on!(Pool, &self.pool, sql::DERIVATION_KEYS, |c, sql| {
-            let rows = sqlx::query(sql).fetch_all(c).await?;
-            rows.iter()
-                .map(|row| {
-                    Ok(KeyMaterial {
-                        id: row.try_get("id")?,
-                        alg: String::new(),
-                        sealed: row.try_get("sealed")?,
-                    })
-                })
-                .collect()
-        })
-    }
-
     /// The live credentials of an agent or client, newest first.
     ///
     /// # Errors
@@ -302,7 +172,7 @@ impl Store {
             .map(drop)
     }
 
-    async fn text(
+    pub(super) async fn text(
         &self,
         text: sql::Text,
         key: &str,

@@ -11,13 +11,13 @@ use std::{
 use auth_agent::{
     domain::{
         AdmissionStatus, AgentId, AgentRegistered, Binding, ClientId, ClientRegistered,
-        CodeChallenge, Decision, GrantType, Metadata, RequestId, Scope, SubjectKind,
+        CodeChallenge, Decision, GrantType, KeyGroup, Metadata, RequestId, Scope, SubjectKind,
         TokenAlgorithm, auth_request::Created,
     },
     edge::{self, Clock},
     store::{
-        AgentOwner, CommitListener, Committed, NewAgent, NewClient, NewCredential, NewDetails,
-        NewOwner, NewRequest, Opened, Store, StoreError, StoreGuard,
+        AgentOwner, CommitListener, Committed, KeyMaterial, NewAgent, NewClient, NewCredential,
+        NewDetails, NewKey, NewKeys, NewOwner, NewRequest, Opened, Store, StoreError, StoreGuard,
     },
 };
 use futures_util::future::join_all;
@@ -146,6 +146,27 @@ impl Node {
     pub(crate) async fn stop(self) {
         drop(self.store);
         self.guard.finished().await;
+    }
+
+    /// Puts a derivation key in place, without which nothing is issued.
+    pub(crate) async fn install_keys(&self) {
+        let key = NewKey {
+            group: KeyGroup::Derivation,
+            material: KeyMaterial {
+                id: "1".into(),
+                alg: String::new(),
+                sealed: "sealed".into(),
+            },
+            public_jwk: Value::Null,
+        };
+        let new = NewKeys {
+            master_key_fingerprint: "fingerprint".into(),
+            sealed_root_key: "sealed".into(),
+            keys: vec![key],
+            admin: None,
+            now: Clock.now(),
+        };
+        self.store.install_keys(new).await.expect("the first keys");
     }
 
     /// Everything that was committed so far, as a subscriber heard it.

@@ -18,6 +18,7 @@ mod discovery;
 mod harness;
 mod health;
 mod jwt;
+mod keys;
 mod limits;
 mod log;
 mod logs;

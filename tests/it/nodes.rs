@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A second node beside a server, with the same issuer, keys and database.
-async fn beside(server: &TestServer) -> (Process, Api) {
+pub(crate) async fn beside(server: &TestServer) -> (Process, Api) {
     let folder = server.folder().join("second");
     fs::create_dir(&folder).expect("a folder can be made");
     let port = free_port();

@@ -34,7 +34,7 @@ async fn differences(place: &Place) -> Vec<String> {
 }
 
 /// The checkpoints of the inline projections.
-const PROJECTED: &str = "name in ('requests', 'agents', 'clients', 'owners')";
+const PROJECTED: &str = "name in ('requests', 'agents', 'clients', 'owners', 'keys')";
 
 on_both_databases! {
     async fn check_finds_nothing_where_nothing_is_wrong(env: Env) {

@@ -123,7 +123,7 @@ fn one_life(log: &[Committed], stream: &str, seen: &Situation) {
     let state = &seen.request.as_ref().unwrap().state;
     let cut_off = state
         .sign_in()
-        .is_some_and(|sign_in| seen.standing.cut_off(sign_in.position).is_some());
+        .is_some_and(|sign_in| seen.standing.cut_off(sign_in).is_some());
     if ended.is_some() || cut_off {
         assert!(state.active(&seen.standing).is_none(), "the dead stay dead");
         assert!(state.live_code(&seen.standing, seen.now).is_none());

@@ -102,7 +102,7 @@ fn a_public_key_has_what_its_type_requires_and_nothing_private() {
 fn of_each_algorithm_the_first_key_signs_and_all_are_published() {
     let keys = [ES256, EdDSA, ES256].map(|algorithm| SigningKey::generate(algorithm).unwrap());
     let kids = keys.each_ref().map(|key| key.kid().to_owned());
-    let ring = KeyRing::new(keys.into()).unwrap();
+    let ring = KeyRing::new(keys.map(Arc::new).into()).unwrap();
     assert_eq!(ring.algorithms(), [ES256, EdDSA]);
     assert_eq!(ring.signer(ES256).unwrap().kid(), kids[0]);
     assert_eq!(ring.signer(EdDSA).unwrap().kid(), kids[1]);
@@ -126,14 +126,14 @@ fn a_ring_needs_keys_and_each_once() {
     assert_eq!(KeyRing::new(Vec::new()).err(), Some(KeyError::Empty));
     let kid = rfc8037_key().kid().to_owned();
     assert_eq!(
-        KeyRing::new(vec![rfc8037_key(), rfc8037_key()]).err(),
+        KeyRing::new(vec![Arc::new(rfc8037_key()), Arc::new(rfc8037_key())]).err(),
         Some(KeyError::Duplicate(kid))
     );
 }
 
 #[test]
 fn debug_shows_no_private_key() {
-    let ring = KeyRing::new(vec![rfc8037_key()]).unwrap();
+    let ring = KeyRing::new(vec![Arc::new(rfc8037_key())]).unwrap();
     let shown = format!("{ring:?} {:?}", rfc8037_key());
     // The seed, as bytes, as hex and as base64url.
     for private in ["157, 97, 177", "9d61b1", "nWGxne"] {

@@ -83,6 +83,8 @@ pub struct AgentAuthenticated {
 pub struct CodeIssued {
     /// When it runs out.
     pub expires_at: Timestamp,
+    /// Id of the key that it is derived under.
+    pub derivation_key: String,
 }
 
 /// The one successful exchange. The first refresh token is derived from this event's id.
@@ -98,6 +100,8 @@ pub struct CodeRedeemed {
     pub exp: i64,
     /// Whether a refresh token was issued with it.
     pub refreshable: bool,
+    /// Id of the key that its refresh token is derived under.
+    pub derivation_key: String,
 }
 
 /// A redeemed code came again with the right verifier: a theft signal (RFC 9700 §4.5).
@@ -117,6 +121,8 @@ pub struct TokenRefreshed {
     pub iat: i64,
     /// The access token's `exp`, seconds since the epoch.
     pub exp: i64,
+    /// Id of the key that its refresh token is derived under.
+    pub derivation_key: String,
 }
 
 /// The first repeat of a refresh within its grace window; it got the same answer.
@@ -161,6 +167,8 @@ pub enum RevokedReason {
     Admin,
     /// The website was revoked.
     ClientRevoked,
+    /// A key that its code or a refresh token of it was derived under was compromised.
+    KeyCompromised,
 }
 
 /// The end: nobody signs in to it, no code and no token of it lives from here on.
@@ -184,5 +192,16 @@ facts! {
         RefreshTokenReplayed(RefreshTokenReplayed),
         AccessTokenRevoked(AccessTokenRevoked),
         Revoked(Revoked),
+    }
+}
+
+impl RequestFact {
+    /// Whether a code or refresh token is derived from it.
+    #[must_use]
+    pub const fn issues(&self) -> bool {
+        matches!(
+            self,
+            Self::CodeIssued(_) | Self::CodeRedeemed(_) | Self::TokenRefreshed(_)
+        )
     }
 }

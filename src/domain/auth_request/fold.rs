@@ -63,10 +63,12 @@ impl AuthRequest {
                     binding: by.binding,
                     at: event.occurred_at,
                     position: event.position,
+                    derivation_keys: Vec::new(),
                 };
                 // Its code follows in the same commit; until that fact is folded there is none.
                 let code = Code {
                     issued_by: event.id,
+                    derivation_key: String::new(),
                     expires_at: event.occurred_at,
                 };
                 Some(Self::Authenticated {
@@ -86,14 +88,16 @@ impl AuthRequest {
 
     fn authenticated(
         asked: Asked,
-        sign_in: SignIn,
+        mut sign_in: SignIn,
         code: Code,
         event: &Recorded<RequestFact>,
     ) -> Option<Self> {
         match &event.fact {
             RequestFact::CodeIssued(issued) => {
+                sign_in.under(&issued.derivation_key);
                 let code = Code {
                     issued_by: event.id,
+                    derivation_key: issued.derivation_key.clone(),
                     expires_at: issued.expires_at,
                 };
                 Some(Self::Authenticated {
@@ -103,9 +107,11 @@ impl AuthRequest {
                 })
             }
             RequestFact::CodeRedeemed(redeemed) => {
+                sign_in.under(&redeemed.derivation_key);
                 let current = Issue {
                     generation: 1,
                     issued_by: event.id,
+                    derivation_key: redeemed.derivation_key.clone(),
                     at: event.occurred_at,
                     scope: redeemed.scope.clone(),
                     jti: redeemed.jti.clone(),
@@ -139,15 +145,17 @@ impl AuthRequest {
 
     fn redeemed(
         asked: Asked,
-        sign_in: SignIn,
+        mut sign_in: SignIn,
         mut grant: Box<Grant>,
         event: &Recorded<RequestFact>,
     ) -> Option<Self> {
         match &event.fact {
             RequestFact::TokenRefreshed(refreshed) => {
+                sign_in.under(&refreshed.derivation_key);
                 let next = Issue {
                     generation: refreshed.generation,
                     issued_by: event.id,
+                    derivation_key: refreshed.derivation_key.clone(),
                     at: event.occurred_at,
                     scope: refreshed.scope.clone(),
                     jti: refreshed.jti.clone(),

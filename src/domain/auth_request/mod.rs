@@ -76,6 +76,8 @@ pub struct SignIn {
     pub at: Timestamp,
     /// Where in the log: a later suspension cuts it off.
     pub position: u64,
+    /// Every key that a code or refresh token of it was derived under: the end of one cuts it off.
+    pub derivation_keys: Vec<String>,
 }
 
 /// The one authorization code that lives; older ones are dead.
@@ -83,6 +85,8 @@ pub struct SignIn {
 pub struct Code {
     /// The event it is derived from.
     pub issued_by: EventId,
+    /// The key it is derived under.
+    pub derivation_key: String,
     /// When it runs out.
     pub expires_at: Timestamp,
 }
@@ -94,6 +98,8 @@ pub struct Issue {
     pub generation: u32,
     /// The event that its refresh token is derived from.
     pub issued_by: EventId,
+    /// The key that its refresh token is derived under.
+    pub derivation_key: String,
     /// When.
     pub at: Timestamp,
     /// Scope of its access token.
@@ -193,6 +199,15 @@ pub enum AuthRequest {
         /// Why.
         reason: RevokedReason,
     },
+}
+
+impl SignIn {
+    /// Notes a key that an artefact of it is derived under.
+    fn under(&mut self, key: &str) {
+        if !self.derivation_keys.iter().any(|known| known == key) {
+            self.derivation_keys.push(key.to_owned());
+        }
+    }
 }
 
 impl AuthRequest {

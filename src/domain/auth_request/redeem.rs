@@ -86,7 +86,7 @@ pub fn redeem_code(
             Err(Refusal::Replayed),
         ),
         AuthRequest::Authenticated { sign_in, code, .. } => {
-            if standing.cut_off(sign_in.position).is_some() {
+            if standing.cut_off(sign_in).is_some() {
                 return refuse(Refusal::Suspended);
             }
             if command.now >= code.expires_at {
@@ -103,6 +103,7 @@ pub fn redeem_code(
                 iat,
                 exp: iat.saturating_add_unsigned(lifetimes.access_token.as_secs()),
                 refreshable,
+                derivation_key: standing.derivation_key().to_owned(),
             };
             Decision::with([RequestFact::CodeRedeemed(redeemed)], Ok(()))
         }

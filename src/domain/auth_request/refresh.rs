@@ -111,7 +111,7 @@ pub fn refresh(
     if presented == Presented::Other && !command.proved_older {
         return refuse(Refusal::NeedsHistory);
     }
-    if standing.cut_off(sign_in.position).is_some() {
+    if standing.cut_off(sign_in).is_some() {
         return refuse(Refusal::Suspended);
     }
     let activity = super::Activity { sign_in, grant };
@@ -133,6 +133,7 @@ pub fn refresh(
                 jti: command.jti.to_owned(),
                 iat,
                 exp: iat.saturating_add_unsigned(lifetimes.access_token.as_secs()),
+                derivation_key: standing.derivation_key().to_owned(),
             };
             Decision::with(
                 [RequestFact::TokenRefreshed(refreshed)],

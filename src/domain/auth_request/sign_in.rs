@@ -135,6 +135,7 @@ pub fn authenticate(
     };
     let code = CodeIssued {
         expires_at: command.now + lifetimes.code,
+        derivation_key: standing.derivation_key().to_owned(),
     };
     Decision::with(
         [
@@ -146,7 +147,7 @@ pub fn authenticate(
 }
 
 fn is_standing(request: &AuthRequest, sign_in: &SignIn, standing: &Standing) -> bool {
-    !matches!(request, AuthRequest::Revoked { .. }) && standing.cut_off(sign_in.position).is_none()
+    !matches!(request, AuthRequest::Revoked { .. }) && standing.cut_off(sign_in).is_none()
 }
 
 fn check_policy(
@@ -215,10 +216,11 @@ pub fn reissue_code(
             code,
         } if now >= code.expires_at
             && now < asked.expires_at
-            && standing.cut_off(sign_in.position).is_none() =>
+            && standing.cut_off(sign_in).is_none() =>
         {
             let issued = CodeIssued {
                 expires_at: now + lifetimes.code,
+                derivation_key: standing.derivation_key().to_owned(),
             };
             Decision::with([RequestFact::CodeIssued(issued)], ())
         }

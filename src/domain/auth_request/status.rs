@@ -54,7 +54,7 @@ impl AuthRequest {
             {
                 Status::Expired
             }
-            Self::Authenticated { sign_in, .. } if standing.cut_off(sign_in.position).is_some() => {
+            Self::Authenticated { sign_in, .. } if standing.cut_off(sign_in).is_some() => {
                 Status::Denied
             }
             Self::Authenticated { .. } => Status::Authenticated,
@@ -81,7 +81,7 @@ impl AuthRequest {
     pub fn live_code(&self, standing: &Standing, now: Timestamp) -> Option<&Code> {
         match self {
             Self::Authenticated { sign_in, code, .. }
-                if now < code.expires_at && standing.cut_off(sign_in.position).is_none() =>
+                if now < code.expires_at && standing.cut_off(sign_in).is_none() =>
             {
                 Some(code)
             }
@@ -93,9 +93,7 @@ impl AuthRequest {
     #[must_use]
     pub fn active(&self, standing: &Standing) -> Option<Activity<'_>> {
         match self {
-            Self::Redeemed { sign_in, grant, .. }
-                if standing.cut_off(sign_in.position).is_none() =>
-            {
+            Self::Redeemed { sign_in, grant, .. } if standing.cut_off(sign_in).is_none() => {
                 Some(Activity { sign_in, grant })
             }
             _ => None,

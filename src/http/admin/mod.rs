@@ -5,6 +5,7 @@ mod agents;
 mod audit;
 mod clients;
 pub(super) mod entry;
+mod keys;
 mod owners;
 mod rotation;
 mod subject;
@@ -80,6 +81,8 @@ pub(crate) fn service(
         )
         .route("/tokens", get(tokens::list))
         .route("/tokens/{id}", delete(tokens::revoke))
+        .route("/keys", get(keys::list))
+        .route("/keys/rotate", post(keys::rotate))
         .route("/audit-log", get(audit::list))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)

@@ -86,6 +86,8 @@ pub(crate) const COPIED: &[Copied] = &[
     copied!("agents", id: text, version: bigint, position: bigint, owner_id: text, state: text),
     copied!("clients", id: text, version: bigint, position: bigint, state: text),
     copied!("owners", id: text, version: bigint, position: bigint, state: text),
+    copied!("keys", id: text, version: bigint, position: bigint, purpose: text, activated: bigint,
+        ended: bigint, state: text),
     copied!("checkpoints", name: text, position: bigint),
     copied!("statistics", name: text, value: bigint),
     copied!("server", name: text, value: text),

@@ -108,6 +108,7 @@ pub(super) struct World {
 impl World {
     pub(super) async fn new(place: &Place) -> Self {
         let node = place.node().await;
+        node.install_keys().await;
         let grants = [GrantType::AuthorizationCode, GrantType::RefreshToken];
         let client = node.client_that(&grants, None).await.unwrap();
         let mut agents = Vec::new();

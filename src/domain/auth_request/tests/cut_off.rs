@@ -26,8 +26,7 @@ fn granted() -> Story {
 
 fn cut_off(story: &Story) -> Option<CutOff> {
     let seen = story.seen();
-    seen.standing
-        .cut_off(seen.request().sign_in().unwrap().position)
+    seen.standing.cut_off(seen.request().sign_in().unwrap())
 }
 
 fn lives(story: &Story) -> bool {

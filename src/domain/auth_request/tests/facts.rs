@@ -1,6 +1,6 @@
 //! The facts, as most stories need them. Times are seconds since the page was opened.
 
-use super::harness::{AGENT, CLIENT, MINUTE, OWNER, REDIRECT_URI, RIGHT, at};
+use super::harness::{AGENT, CLIENT, KEY, MINUTE, OWNER, REDIRECT_URI, RIGHT, at};
 use crate::domain::{
     AgentFact, AgentId, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended, Binding,
     ClientFact, ClientRegistered, ClientRevoked, CodeChallenge, GrantType, OwnerFact, OwnerId,
@@ -52,6 +52,7 @@ pub(super) fn authenticated_by(
 pub(super) fn code_until(seconds: i64) -> RequestFact {
     RequestFact::CodeIssued(CodeIssued {
         expires_at: at(seconds),
+        derivation_key: KEY.to_owned(),
     })
 }
 
@@ -68,6 +69,7 @@ pub(super) fn redeemed_as(seconds: i64, refreshable: bool) -> RequestFact {
         iat,
         exp: iat + 10 * MINUTE,
         refreshable,
+        derivation_key: KEY.to_owned(),
     })
 }
 
@@ -84,6 +86,7 @@ pub(super) fn refreshed_to(generation: u32, seconds: i64, to: &str) -> RequestFa
         jti: format!("jti-{generation}"),
         iat,
         exp: iat + 10 * MINUTE,
+        derivation_key: KEY.to_owned(),
     })
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::facts::{registered_agent, registered_client};
 use crate::domain::{
     Agent, AgentFact, AgentId, AgentRegistered, AuthRequest, Client, ClientFact, ClientId,
-    ClientRegistered, Decision, EventId, Fact, Lifetimes, Owner, OwnerFact, OwnerId,
+    ClientRegistered, Decision, EventId, Fact, Lifetimes, LivingKey, Owner, OwnerFact, OwnerId,
     OwnerRegistered, Recorded, RequestFact, RequestId, Standing, StreamId, Versioned,
 };
 
@@ -28,6 +28,8 @@ pub(super) const SIBLING: AgentId = AgentId::from_uuid(Uuid::from_u128(0x41));
 /// An agent of another owner.
 pub(super) const STRANGER: AgentId = AgentId::from_uuid(Uuid::from_u128(0x42));
 
+/// The key that everything is derived under.
+pub(super) const KEY: &str = "1";
 pub(super) const REDIRECT_URI: &str = "https://profilio.example/callback";
 /// What the right verifier hashes to.
 pub(super) const RIGHT: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -223,6 +225,11 @@ impl World {
             client: client.and_then(|id| self.clients.get(&id).cloned()),
             owner: owner.and_then(|id| self.owners.get(&id).cloned()),
             agent,
+            derivation_keys: vec![LivingKey {
+                id: KEY.to_owned(),
+                version: 2,
+                activated: 1,
+            }],
         };
         Seen {
             request,

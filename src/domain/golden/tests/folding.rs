@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{KINDS, Kept};
 use crate::domain::{
-    Agent, AgentFact, AuthRequest, Client, ClientFact, Fact, Owner, OwnerFact, Recorded,
-    RequestFact, Standing, StreamId,
+    Agent, AgentFact, AuthRequest, Client, ClientFact, Fact, Key, KeyEnd, LivingKey, Owner,
+    OwnerFact, Recorded, RequestFact, Standing, StreamId,
     auth_request::{RevokedReason, Status},
     decode,
 };
@@ -65,7 +65,14 @@ fn the_samples_of_a_sign_in_fold_to_its_end() {
         "AccessTokenRevoked",
     ];
     let lives = sign_in(&[&granted[..], &used].concat());
-    let standing = Standing::default();
+    let standing = Standing {
+        derivation_keys: vec![LivingKey {
+            id: "1".to_owned(),
+            version: 2,
+            activated: 4,
+        }],
+        ..Standing::default()
+    };
     let grant = lives.active(&standing).expect("the grant lives").grant;
     assert_eq!(grant.current.generation, 2);
     assert!(grant.previous.as_ref().is_some_and(|used| used.repeated));
@@ -137,6 +144,17 @@ fn the_samples_of_agent_owner_and_client_fold() {
         Some(samples("agent")["Revoked"].1.position)
     );
     assert!(client.allows_redirect_to("https://profilio.example/callback"));
+}
+
+#[test]
+fn the_samples_of_keys_fold_to_either_end() {
+    for kind in ["signing_key", "derivation_key"] {
+        let used = ["Generated", "Activated"];
+        let key = |end| fold(kind, &[&used[..], &[end]].concat(), Some, Key::apply);
+        assert!(matches!(key("Retired").end, Some(KeyEnd::Retired(_))));
+        let compromised = key("Compromised").end;
+        assert!(matches!(compromised, Some(KeyEnd::Compromised(_))));
+    }
 }
 
 #[test]

@@ -61,6 +61,10 @@ const FORBIDDEN: &[&str] = &[
 
 /// Fields that hold such a word in their name and not the thing.
 const HARMLESS: &[(&str, &str)] = &[
+    // The id of a key.
+    ("auth_request/CodeIssued.derivation_key", "key"),
+    ("auth_request/CodeRedeemed.derivation_key", "key"),
+    ("auth_request/TokenRefreshed.derivation_key", "key"),
     // The S256 challenge is a hash that the browser's address line shows anyway (RFC 7636 §4.2).
     ("auth_request/Created.code_challenge", "code"),
     // A website's name; and how it authenticates, not what with.

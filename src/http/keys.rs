@@ -1,0 +1,400 @@
+//! The keys that this process works with: loaded from the store, and loaded anew whenever this node
+//! or another one has made, put to use or ended one.
+//!
+//! Which key works is for the log to say, never for this memory. A node that has not heard of a key
+//! yet looks for it before it refuses anything: when it is to derive under it, and when somebody
+//! presents what was made with it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use tokio::sync::{Mutex, Notify, watch};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use crate::{
+    crypto::{
+        ArtefactKind, DerivationKeys, KeyRing, MasterKey, Presented, SigningKey, TokenMinter,
+        Verified,
+    },
+    domain::{EventId, KeyGroup, KeySchedule, KeyStatus, Keys, RequestId, TokenAlgorithm},
+    edge,
+    oauth::ErrorCode,
+    store::{KeyMaterial, NewKey, Store, StoreError},
+};
+
+use super::ApiError;
+
+/// The algorithms that there is a signing key for.
+pub(crate) const ALGORITHMS: [TokenAlgorithm; 3] = [
+    TokenAlgorithm::EdDSA,
+    TokenAlgorithm::ES256,
+    TokenAlgorithm::RS256,
+];
+/// Longest that clients and proxies may keep the key set.
+const LONGEST_JWKS_AGE: u64 = 300;
+/// How often to look whether another node has changed a key, and whether a step is due.
+const PACE: Duration = Duration::from_secs(1);
+/// How often to look for due steps where none is known to come.
+const SLOW_PACE: Duration = Duration::from_secs(30);
+/// How often keys are loaded at most because somebody presented what names an unknown one.
+const ASKED_PACE: Duration = Duration::from_millis(250);
+/// How long whoever presented it waits for that.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A key that cannot be made, or a stored one that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeysError {
+    /// The database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It cannot be opened or read.
+    #[error("the stored key {0} cannot be read")]
+    Stored(String),
+    /// In words.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl From<KeysError> for ApiError {
+    fn from(error: KeysError) -> Self {
+        match error {
+            KeysError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "the keys cannot be used");
+                Self::new(
+                    ErrorCode::TemporarilyUnavailable,
+                    "the server's keys cannot be read",
+                )
+            }
+        }
+    }
+}
+
+/// What a key is sealed for.
+fn context(group: KeyGroup, id: &str) -> String {
+    match group {
+        KeyGroup::Signing(_) => format!("signing_key/{id}"),
+        KeyGroup::Derivation => format!("derivation_key/{id}"),
+    }
+}
+
+/// Makes a key and seals it. A derivation key is given a random id, so that no id is ever used twice,
+/// also after a restore from a backup.
+pub(crate) async fn new_key(master_key: &MasterKey, group: KeyGroup) -> Result<NewKey, KeysError> {
+    let unusable = |error: String| KeysError::Unusable(error);
+    let seal = |id: &str, key: &[u8]| master_key.seal(&context(group, id), key, edge::random());
+    Ok(match group {
+        KeyGroup::Signing(algorithm) => {
+            // Finding the primes of an RSA key takes a while.
+            let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
+                .await
+                .map_err(|error| unusable(error.to_string()))?
+                .map_err(|error| unusable(error.to_string()))?;
+            let id = key.kid().to_owned();
+            let sealed = seal(&id, &key.to_pkcs8());
+            NewKey {
+                group,
+                public_jwk: key.public_jwk(),
+                material: KeyMaterial {
+                    id,
+                    alg: algorithm.as_str().to_owned(),
+                    sealed,
+                },
+            }
+        }
+        KeyGroup::Derivation => {
+            let key = Zeroizing::new(edge::random::<32>());
+            let id = format!("{:012x}", u64::from_be_bytes(edge::random()) >> 16);
+            let sealed = seal(&id, key.as_slice());
+            NewKey {
+                group,
+                public_jwk: serde_json::Value::Null,
+                material: KeyMaterial {
+                    id,
+                    alg: String::new(),
+                    sealed,
+                },
+            }
+        }
+    })
+}
+
+/// Everything read at one time.
+struct Loaded {
+    mark: u64,
+    /// Whether a step of some key comes by itself.
+    awaits: bool,
+    ring: Arc<KeyRing>,
+    derivation: Arc<DerivationKeys>,
+}
+
+async fn load(
+    store: &Store,
+    master_key: &MasterKey,
+    issuer: &str,
+    schedule: &KeySchedule,
+    known: Option<&KeyRing>,
+) -> Result<Loaded, KeysError> {
+    // First: what changes while the rest is read is read again.
+    let mark = store.keys_mark().await?;
+    let keys = store.keys().await?;
+    let open = |group: KeyGroup, stored: &KeyMaterial| {
+        master_key
+            .open(&context(group, &stored.id), &stored.sealed)
+            .map_err(|_| KeysError::Stored(stored.id.clone()))
+    };
+    let mut signing = HashMap::new();
+    for stored in store.signing_keys().await? {
+        let key = match known.and_then(|ring| ring.by_kid(&stored.id)) {
+            Some(key) => Arc::clone(key),
+            None => {
+                let unreadable = || KeysError::Stored(stored.id.clone());
+                let algorithm: TokenAlgorithm = stored.alg.parse().map_err(|_| unreadable())?;
+                let pkcs8 = open(KeyGroup::Signing(algorithm), &stored)?;
+                let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|_| unreadable())?;
+                Arc::new(key)
+            }
+        };
+        signing.insert(stored.id, key);
+    }
+    let mut derivation = Vec::new();
+    for stored in store.derivation_keys().await? {
+        let opened = open(KeyGroup::Derivation, &stored)?;
+        let key = <[u8; 32]>::try_from(opened.as_slice())
+            .map_err(|_| KeysError::Stored(stored.id.clone()))?;
+        derivation.push((stored.id, key));
+    }
+    let unusable = |error: String| KeysError::Unusable(error);
+    let derivation =
+        DerivationKeys::new(issuer, derivation).map_err(|error| unusable(error.to_string()))?;
+    let active = keys.active(KeyGroup::Derivation);
+    if !active.is_some_and(|active| derivation.knows(&active.id)) {
+        return Err(unusable(
+            "the derivation key that codes and refresh tokens are made with is missing".to_owned(),
+        ));
+    }
+    let ring = KeyRing::new(in_order(&keys, &mut signing));
+    Ok(Loaded {
+        mark,
+        awaits: keys
+            .0
+            .iter()
+            .any(|known| keys.due(known, schedule).is_some()),
+        ring: Arc::new(ring.map_err(|error| unusable(error.to_string()))?),
+        derivation: Arc::new(derivation),
+    })
+}
+
+/// The signing keys that have not ended: those that sign, then those that follow, then those that only
+/// verify.
+fn in_order(keys: &Keys, signing: &mut HashMap<String, Arc<SigningKey>>) -> Vec<Arc<SigningKey>> {
+    let mut order = Vec::new();
+    for status in [KeyStatus::Active, KeyStatus::Next, KeyStatus::Retiring] {
+        for known in keys.0.iter().rev() {
+            if keys.status(known) == status {
+                order.extend(signing.remove(&known.id));
+            }
+        }
+    }
+    order
+}
+
+/// The keys of a running server.
+pub(crate) struct LiveKeys {
+    store: Arc<Store>,
+    master_key: MasterKey,
+    issuer: String,
+    pub(crate) schedule: KeySchedule,
+    pub(crate) minter: Arc<TokenMinter>,
+    derivation: RwLock<Arc<DerivationKeys>>,
+    /// Mark of what was loaded last; held while loading, so that an older set never replaces a newer.
+    loaded: Mutex<(u64, bool)>,
+    /// Somebody presented what names an unknown key.
+    asked: Notify,
+    /// How often keys were loaded because somebody asked.
+    answered: watch::Sender<u64>,
+}
+
+impl LiveKeys {
+    /// Loads the keys.
+    pub(crate) async fn open(
+        store: Arc<Store>,
+        master_key: MasterKey,
+        issuer: String,
+        schedule: KeySchedule,
+    ) -> Result<Self, KeysError> {
+        let loaded = load(&store, &master_key, &issuer, &schedule, None).await?;
+        Ok(Self {
+            store,
+            master_key,
+            schedule,
+            minter: Arc::new(TokenMinter::new(loaded.ring, issuer.clone())),
+            issuer,
+            derivation: RwLock::new(loaded.derivation),
+            loaded: Mutex::new((loaded.mark, loaded.awaits)),
+            asked: Notify::new(),
+            answered: watch::Sender::new(0),
+        })
+    }
+
+    /// Loads the keys anew. To be called after this process has changed one.
+    pub(crate) async fn reload(&self) -> Result<(), KeysError> {
+        let mut last = self.loaded.lock().await;
+        let ring = self.minter.keys();
+        let loaded = load(
+            &self.store,
+            &self.master_key,
+            &self.issuer,
+            &self.schedule,
+            Some(&ring),
+        )
+        .await?;
+        *last = (loaded.mark, loaded.awaits);
+        self.minter.replace_keys(loaded.ring);
+        // A set of keys is put in its place whole: there is nothing half done.
+        *self
+            .derivation
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = loaded.derivation;
+        Ok(())
+    }
+
+    /// How long the key set may be kept: far less than a key is published before it signs.
+    pub(crate) fn jwks_age(&self) -> u64 {
+        LONGEST_JWKS_AGE.min(self.schedule.signing_ahead.as_secs() / 3)
+    }
+
+    /// A new key, sealed.
+    pub(crate) async fn new_key(&self, group: KeyGroup) -> Result<NewKey, KeysError> {
+        new_key(&self.master_key, group).await
+    }
+
+    // ---- artefacts and tokens ----------------------------------------------------------------
+
+    fn derivation(&self) -> Arc<DerivationKeys> {
+        Arc::clone(
+            &self
+                .derivation
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Makes sure that a key that the log names is loaded.
+    pub(crate) async fn ensure(&self, key_id: &str) -> Result<(), KeysError> {
+        if !self.derivation().knows(key_id) {
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
+    /// The artefact that an event issued under a key, once that is loaded.
+    pub(crate) fn issue(
+        &self,
+        kind: ArtefactKind,
+        key_id: &str,
+        request: &RequestId,
+        event: &EventId,
+    ) -> Option<String> {
+        self.derivation().issue(kind, key_id, request, event)
+    }
+
+    /// Whether the event issued what is presented.
+    pub(crate) fn matches(&self, presented: &Presented, event: &EventId) -> bool {
+        self.derivation().matches(presented, event)
+    }
+
+    /// Reads an artefact under a key that there is. One of an unknown key is looked for, since another
+    /// node may just have made it.
+    pub(crate) async fn presented(&self, kind: ArtefactKind, text: &str) -> Option<Presented> {
+        let presented = Presented::parse(kind, text)?;
+        self.look_for(|| self.derivation().knows(&presented.key_id))
+            .await
+            .then_some(presented)
+    }
+
+    /// Reads an access token of ours; its key is looked for likewise.
+    pub(crate) async fn verified(&self, token: &str) -> Option<Verified> {
+        self.look_for(|| !self.minter.names_unknown_key(token))
+            .await;
+        self.minter.verify_access_token(token)
+    }
+
+    /// Whether a key is there, if need be once the keys were loaded anew: twice, since the first time
+    /// may have begun before it was asked for.
+    async fn look_for(&self, is_there: impl Fn() -> bool) -> bool {
+        for _ in 0..2 {
+            if is_there() {
+                return true;
+            }
+            self.ask().await;
+        }
+        is_there()
+    }
+
+    /// Waits until the keys have been loaded once more, together with whoever else asks. Whatever is
+    /// presented, that is a few times a second at most.
+    async fn ask(&self) {
+        // Where no other node is, everything is known.
+        if !self.store.is_shared() {
+            return;
+        }
+        let mut answered = self.answered.subscribe();
+        self.asked.notify_one();
+        // Whether it came in time shows when the key is looked for.
+        let _ = tokio::time::timeout(PATIENCE, answered.changed()).await;
+    }
+
+    // ---- as time goes on -----------------------------------------------------------------------
+
+    /// Follows what other nodes do, answers those who ask, and takes the steps that are due.
+    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        tokio::join!(self.follow(&stop), self.answer(&stop));
+    }
+
+    async fn follow(&self, stop: &CancellationToken) {
+        let mut slept = Duration::ZERO;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PACE) => slept += PACE,
+            }
+            let (mark, awaits) = *self.loaded.lock().await;
+            let went_on = async {
+                if self.store.is_shared() && self.store.keys_mark().await? != mark {
+                    self.reload().await?;
+                }
+                if (awaits || slept >= SLOW_PACE)
+                    && self.store.take_due_steps(&self.schedule).await?
+                {
+                    self.reload().await?;
+                }
+                Ok::<_, KeysError>(())
+            };
+            if let Err(error) = went_on.await {
+                tracing::warn!(%error, "the keys could not be followed");
+            }
+            if slept >= SLOW_PACE {
+                slept = Duration::ZERO;
+            }
+        }
+    }
+
+    async fn answer(&self, stop: &CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.asked.notified() => {}
+            }
+            if let Err(error) = self.reload().await {
+                tracing::warn!(%error, "the keys could not be loaded");
+            }
+            self.answered.send_modify(|times| *times += 1);
+            tokio::time::sleep(ASKED_PACE).await;
+        }
+    }
+}
