@@ -1,4 +1,4 @@
-//! `backup`: the whole database in one file, beside a running server.
+//! `backup`: the whole database in one file, beside a running server; `restore`: and back.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{Failure, Output, progress::Progress};
 use crate::{
     config::Config,
+    http::{self, RestoreError, StartError},
     store::{self, Backup, BackupError, StoreError},
 };
 
@@ -25,6 +26,51 @@ pub(crate) struct BackupJob {
     file: PathBuf,
     #[command(flatten)]
     config: Config,
+}
+
+/// Make a database of a backup
+///
+/// The database, SQLite or PostgreSQL, must be empty or not there; the master key that the backup was made
+/// under must be in its place. Every sign-in from before ends: codes, tokens and grants are dead, for what
+/// happened to them after the backup is not known. Agents, clients, owners, their secrets, the signing keys
+/// and the log are as they were.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  auth-agent restore /var/backups/auth-agent-2026-01-31.db --data-dir ./restored"
+)]
+pub(crate) struct RestoreJob {
+    /// What `auth-agent backup` made
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    config: Config,
+}
+
+/// Restores.
+pub(crate) async fn restore(job: RestoreJob, output: Output) -> Result<(), Failure> {
+    let failed = |error: RestoreError| match error {
+        RestoreError::Start(error @ StartError::Store(StoreError::Locked(_))) => {
+            Failure::usage(error)
+        }
+        RestoreError::Start(error) => error.into(),
+        error => Failure::usage(error),
+    };
+    let mut config = job.config;
+    config.read_environment()?;
+    config.validate()?;
+    let mut progress = Progress::new(output);
+    let mut counted = |what, done, total| progress.at(what, done, total);
+    let report = http::restore(&config, &job.file, &mut counted).await;
+    drop(progress);
+    let report = report.map_err(failed)?;
+    output.json(&json!(report));
+    output.line(format!(
+        "Restored {}: {} events, read through and found whole. All sign-ins from before have ended; agents sign \
+         in anew with the secrets that they have. Start it with `auth-agent serve`.",
+        job.file.display(),
+        report.events
+    ));
+    Ok(())
 }
 
 /// Makes it.

@@ -9,7 +9,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Administer it",
         &["client", "agent", "owner", "token", "admin-key", "audit"],
     ),
-    ("Look after it", &["projections", "backup", "keys"]),
+    (
+        "Look after it",
+        &["projections", "backup", "restore", "keys"],
+    ),
     ("Use it", &["sign-in", "completions", "help"]),
 ];
 

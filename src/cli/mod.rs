@@ -93,6 +93,7 @@ enum Job {
     #[command(subcommand)]
     Projections(projections::ProjectionsJob),
     Backup(Box<backup::BackupJob>),
+    Restore(Box<backup::RestoreJob>),
     /// Act as an agent: sign in on a waiting page
     #[command(
         after_help = "Example:\n  auth-agent sign-in req_0123… --agent-id agent_0123… --secret-file agent.secret --model claude-opus-4"
@@ -147,6 +148,7 @@ async fn perform(job: Job, args: &[OsString], output: Output) -> Result<(), Fail
         Job::Keys(job) => keys::run(job, output).await,
         Job::Projections(job) => projections::run(job, output).await,
         Job::Backup(job) => backup::run(*job, output).await,
+        Job::Restore(job) => backup::restore(*job, output).await,
         Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,
         Job::Config(job) => config::run(job, args, output),
         Job::Completions(args) => {

@@ -107,7 +107,7 @@ pub(super) struct Started {
     pub(super) first_admin_key: Option<Secret>,
 }
 
-fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Result<(), StartError> {
+pub(super) fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Result<(), StartError> {
     let data_dir = &config.data_dir;
     if !data_dir.exists() {
         fs::DirBuilder::new()

@@ -26,6 +26,7 @@ mod page;
 mod pending;
 mod progress;
 mod reload;
+mod restore;
 mod router;
 mod server;
 mod token;
@@ -35,6 +36,7 @@ mod waiting;
 pub use bootstrap::StartError;
 pub use master_key::{Rewrapped, rewrap};
 pub use reload::Reloader;
+pub use restore::{RestoreError, restore};
 pub use server::{LocalApi, Server};
 
 use error::ApiError;

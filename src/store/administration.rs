@@ -1,15 +1,14 @@
-//! The stream of each day: what administrators do to the server itself.
+//! The streams of each day: what administrators do to the server itself, and what is done to the log.
 
 use super::{Append, MAX_RETRIES, Store, StoreError, as_u64, on, sql};
 use crate::{
-    domain::{AdministrationFact, Fact, Metadata, StreamId},
+    domain::{AdministrationFact, Fact, MaintenanceFact, Metadata, StreamId},
     edge,
 };
 use sqlx::Row;
 
 impl Store {
-    /// Appends a fact to the stream of today, UTC. It depends on nothing that was read, so it follows
-    /// whatever others append meanwhile.
+    /// Appends a fact to the administration of today, UTC.
     ///
     /// # Errors
     ///
@@ -19,11 +18,39 @@ impl Store {
         fact: AdministrationFact,
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
+        self.today(
+            StreamId::Administration,
+            &Fact::Administration(fact),
+            metadata,
+        )
+        .await
+    }
+
+    /// Appends a fact to the maintenance of today, UTC.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when nothing was committed.
+    pub async fn maintained(
+        &self,
+        fact: MaintenanceFact,
+        metadata: &Metadata,
+    ) -> Result<(), StoreError> {
+        self.today(StreamId::Maintenance, &Fact::Maintenance(fact), metadata)
+            .await
+    }
+
+    /// It depends on nothing that was read, so it follows whatever others append meanwhile.
+    async fn today(
+        &self,
+        stream: fn(String) -> StreamId,
+        fact: &Fact,
+        metadata: &Metadata,
+    ) -> Result<(), StoreError> {
         for _ in 0..MAX_RETRIES {
-            let today = self.now().await?.strftime("%Y-%m-%d").to_string();
-            let stream = StreamId::Administration(today);
+            let stream = stream(self.now().await?.strftime("%Y-%m-%d").to_string());
             let version = self.version(&stream).await?;
-            let fact = (edge::new_event_id(), Fact::Administration(fact.clone()));
+            let fact = (edge::new_event_id(), fact.clone());
             let mut append = Append::by(metadata)?;
             append.facts(stream, version, None, [fact])?;
             match self.writer.append(append).await {

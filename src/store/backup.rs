@@ -19,6 +19,7 @@ use super::{
     database::Target,
     lock::private,
     maintenance::{Report, check_on, existing},
+    sql::copied::LEFT_OUT,
 };
 use crate::edge;
 
@@ -49,6 +50,9 @@ pub enum BackupError {
     /// Nothing is ever overwritten.
     #[error("{} is there already: name a file that is not", .0.display())]
     Exists(PathBuf),
+    /// It holds no log of ours.
+    #[error("{} is no backup", .0.display())]
+    NoBackup(PathBuf),
     /// The log and its read models do not agree.
     #[error(
         "the copy was not kept: {differences} differences were found in it; `auth-agent projections check` tells of them"
@@ -101,7 +105,7 @@ async fn copied(
         .await
         .map_err(StoreError::from)?;
     to.migrate().await?;
-    let rows = copy_all(&mut from, &mut to, progress).await?;
+    let rows = copy_all(&mut from, &mut to, Some(LEFT_OUT), progress).await?;
     from.close().await;
     let mut counted = |done, events| progress("checking", done, events);
     let report = check_on(&mut to, &mut counted).await?;
@@ -131,10 +135,10 @@ fn hashed(file: &Path) -> io::Result<String> {
 }
 
 /// A file that is not yet what it is to be; gone when dropped before.
-struct Unfinished(PathBuf);
+pub(super) struct Unfinished(pub(super) PathBuf);
 
 impl Unfinished {
-    fn beside(file: &Path) -> io::Result<Self> {
+    pub(super) fn beside(file: &Path) -> io::Result<Self> {
         let mut name = file
             .file_name()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?
@@ -168,7 +172,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        for name in ["", "-journal"] {
+        for name in ["", "-journal", "-wal", "-shm", ".lock"] {
             let mut file = self.0.clone().into_os_string();
             file.push(name);
             // There may be none, or a disk that is gone.

@@ -19,24 +19,30 @@ const PAGE: i64 = 500;
 /// Hears how far a long job has come: what is being done, how much of it is done, and of how much.
 pub type Progress<'a> = dyn FnMut(&'static str, u64, u64) + Send + 'a;
 
-/// Copies every table in one transaction, from one moment of `from` into the fresh tables of `to`.
-/// Yields the number of rows.
+/// Copies every table but `left_out` in one transaction, from one moment of `from` into the fresh tables
+/// of `to`. Yields the number of rows.
 pub(super) async fn copy_all(
     from: &mut Writable,
     to: &mut Writable,
+    left_out: Option<&str>,
     progress: &mut Progress<'_>,
 ) -> Result<u64, StoreError> {
     from.run(sql::BEGIN_READING, None).await?;
     to.begin().await?;
+    let tables = || {
+        COPIED
+            .iter()
+            .filter(|copied| Some(copied.table) != left_out)
+    };
     let mut rows = 0;
-    for copied in COPIED {
+    for copied in tables() {
         rows += number(from, copied.count).await?;
     }
     for seed in CLEAR_SEEDS {
         to.run(seed, None).await?;
     }
     let mut done = 0;
-    for copied in COPIED {
+    for copied in tables() {
         let mut after = copied.before_all.to_owned();
         loop {
             progress("copying", done, rows);

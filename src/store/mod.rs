@@ -28,6 +28,7 @@ mod measures;
 mod people;
 mod projection;
 mod register;
+mod restore;
 mod rewrap;
 mod situation;
 mod sql;
@@ -58,6 +59,7 @@ pub use people::ChangedPerson;
 pub use register::{
     AgentOwner, NewAgent, NewClient, NewCredential, NewOwner, NewRequest, Rotation,
 };
+pub use restore::WorkingCopy;
 pub use rewrap::Rewrap;
 pub use situation::{RequestDetails, Situation};
 pub use vault::{Credential, NewDetails, Person};

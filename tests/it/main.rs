@@ -28,6 +28,7 @@ mod nodes;
 mod projections;
 mod races;
 mod refresh;
+mod restore;
 mod secrecy;
 mod shutdown;
 mod sql;

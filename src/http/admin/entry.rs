@@ -22,7 +22,7 @@ use crate::{
 /// The name under which the key from the environment acts.
 const ENVIRONMENT: &str = "environment";
 /// The name under which the local operator acts.
-const LOCAL_OPERATOR: &str = "local operator";
+pub(crate) const LOCAL_OPERATOR: &str = "local operator";
 /// Whom the tags of admin keys are made out to: a key does not say which one it is.
 const HOLDER: &str = "administration";
 /// How long a key that was seen to live is believed where that is enough, while the database is away.

@@ -75,8 +75,7 @@ macro_rules! copied {
     };
 }
 
-/// Every table of ours but the derivation keys: without them no code and no refresh token of the
-/// original is ever good for anything in a copy.
+/// Every table of ours.
 pub(crate) const COPIED: &[Copied] = &[
     copied!("events", position: bigint, stream: text, version: bigint, type: text,
         occurred_at: bigint, body: text, leaf_hash: text),
@@ -99,9 +98,13 @@ pub(crate) const COPIED: &[Copied] = &[
         address_key: text, parameters_mac: text, expires_at: bigint),
     copied!("address_keys", scope: text, sealed: text, created_at: bigint),
     copied!("signing_keys", id: text, alg: text, sealed: text, created_at: bigint),
+    copied!("derivation_keys", id: text, sealed: text, created_at: bigint),
     copied!("admin_keys", id: text, name: text, role: text, secret_mac: text,
         created_at: bigint),
 ];
+
+/// What a backup is made without: no code and no refresh token of the original can be made from it.
+pub(crate) const LEFT_OUT: &str = "derivation_keys";
 
 /// What a fresh database is made with, and a copy brings along.
 pub(crate) const CLEAR_SEEDS: [Text; 2] = [
