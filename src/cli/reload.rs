@@ -48,7 +48,7 @@ impl Reload {
                 return;
             }
             match self.read() {
-                Ok(read) => self.take_up(read, &reloader),
+                Ok(read) => self.take_up(read, &reloader).await,
                 Err(error) => tracing::error!(
                     error = %error.message(),
                     "the settings cannot be used: those of before hold on"
@@ -64,7 +64,7 @@ impl Reload {
         Ok(read)
     }
 
-    fn take_up(&mut self, read: Settings, reloader: &Reloader) {
+    async fn take_up(&mut self, read: Settings, reloader: &Reloader) {
         reloader.apply(&read.config);
         if let Err(error) = (self.set_filter)(&read.config.log) {
             tracing::error!(error = %error.message(), "the log filter cannot be changed");
@@ -76,6 +76,11 @@ impl Reload {
             .filter(|name| Setting::is_reloadable(name))
             .collect();
         tracing::info!(changed = %now.join(", "), "the settings were read again");
+        if !now.is_empty() {
+            reloader
+                .record(now.into_iter().map(str::to_owned).collect())
+                .await;
+        }
         let later = read.changed_from(&self.started);
         let later: Vec<&str> = later
             .into_iter()

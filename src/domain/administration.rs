@@ -111,12 +111,20 @@ pub struct AuditLogRead {
     pub until: Option<Timestamp>,
 }
 
+/// A running server has read its settings again, and goes by these that had changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsReloaded {
+    /// Their names; a value may be secret.
+    pub settings: Vec<String>,
+}
+
 facts! {
     /// What administrators do to the server itself.
     AdministrationFact {
         AdminKeyCreated(AdminKeyCreated),
         AdminKeyRevoked(AdminKeyRevoked),
         AuditLogRead(AuditLogRead),
+        SettingsReloaded(SettingsReloaded),
     }
 }
 

@@ -25,7 +25,8 @@ mod scope;
 mod stream;
 
 pub use administration::{
-    AdminKeyCreated, AdminKeyRevoked, AdminRole, AdministrationFact, AuditLogRead, UnknownRole,
+    AdminKeyCreated, AdminKeyRevoked, AdminRole, AdministrationFact, AuditLogRead,
+    SettingsReloaded, UnknownRole,
 };
 pub use admission::{Admission, AdmissionStatus, RevokedForGood};
 pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended};

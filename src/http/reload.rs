@@ -3,7 +3,11 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{app::App, limit::Limits, pending::Pending};
-use crate::config::{Config, TrustedProxies};
+use crate::{
+    config::{Config, TrustedProxies},
+    domain::{AdministrationFact, Metadata, SettingsReloaded},
+    store::Store,
+};
 
 /// A value that is read by every call and replaced as a whole.
 pub(crate) struct Replaceable<T>(RwLock<Arc<T>>);
@@ -29,6 +33,7 @@ pub struct Reloader {
     limits: Arc<Limits>,
     pending: Arc<Pending>,
     trusted_proxies: Arc<Replaceable<TrustedProxies>>,
+    store: std::sync::Weak<Store>,
 }
 
 impl Reloader {
@@ -37,6 +42,7 @@ impl Reloader {
             limits: Arc::clone(&app.limits),
             pending: Arc::clone(&app.pending),
             trusted_proxies: Arc::clone(&app.trusted_proxies),
+            store: Arc::downgrade(&app.store),
         }
     }
 
@@ -46,5 +52,16 @@ impl Reloader {
         self.limits.set(&limits);
         self.pending.set(limits.pending_per_client);
         self.trusted_proxies.set(config.trusted_proxies());
+    }
+
+    /// Notes in the log which settings have changed; what is in force does not wait for it.
+    pub async fn record(&self, settings: Vec<String>) {
+        let Some(store) = self.store.upgrade() else {
+            return;
+        };
+        let fact = AdministrationFact::SettingsReloaded(SettingsReloaded { settings });
+        if let Err(error) = store.administered(fact, &Metadata::system()).await {
+            tracing::error!(%error, "that settings were reloaded could not be recorded");
+        }
     }
 }

@@ -254,9 +254,9 @@ on_both_databases! {
         let events = history(&api, "").await;
         server.stop().await;
         let logs = server.logs();
-        assert!(logs.contains("TRACE") && events.len() > 10 && answers.len() > 100);
+        assert!(logs.contains("DEBUG") && events.len() > 10 && answers.len() > 100);
         // The search finds what is there.
-        assert_eq!(found(logs.as_bytes(), &vec![("a level", b"TRACE".to_vec())]), ["a level"]);
+        assert_eq!(found(logs.as_bytes(), &vec![("a level", b"DEBUG".to_vec())]), ["a level"]);
         let leaks: Vec<&str> = logs
             .lines()
             .filter(|line| !found(line.as_bytes(), &secrets).is_empty())

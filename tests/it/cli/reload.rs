@@ -2,9 +2,12 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Authorize, TestServer, on_both_databases, process::eventually};
+use crate::{
+    log::history,
+    support::{Authorize, TestServer, on_both_databases, process::eventually},
+};
 
 /// Writes the file, and waits until the server says that it has read it.
 async fn reload(server: &mut TestServer, text: &str, said: &str) {
@@ -23,7 +26,7 @@ on_both_databases! {
         let mut server = env
             .start(|options| {
                 // What a test's server is given in the environment would come before the file.
-                options.env("AUTH_AGENT_LIMITS", "on").arg("--limit-failures").arg("0");
+                options.own_log().env("AUTH_AGENT_LIMITS", "on").flag("--limit-failures", 0);
             })
             .await;
         let api = server.api();
@@ -49,10 +52,19 @@ on_both_databases! {
         reload(&mut server, wider, "hold from the next start on").await;
         let logs = server.logs();
         let line = logs.lines().find(|line| line.contains("from the next start on")).unwrap();
-        assert!(line.contains("\"code-lifetime\"") && !line.contains("33"), "{line}");
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["settings"], "code-lifetime", "the name alone: {line}");
         for _ in 0..3 {
             assert_eq!(opened().await, 200);
         }
+        let recorded = eventually("the changes to be recorded", async || {
+            let events = history(&api, "type=SettingsReloaded").await;
+            (events.len() == 2).then_some(events)
+        })
+        .await;
+        let changed: Vec<&Value> = recorded.iter().map(|event| &event["payload"]["settings"]).collect();
+        assert_eq!(changed[0], &json!(["limit-requests-per-client"]));
+        assert_eq!(changed[1], &json!(["log", "limit-requests-per-client"]));
         eventually("lines at level debug", async || {
             server.logs().contains("\"DEBUG\"").then_some(())
         })

@@ -85,6 +85,7 @@ pub(crate) struct Options {
     admin_key: String,
     issuer: Option<String>,
     through: Vec<String>,
+    own_log: bool,
     args: Vec<String>,
     env: Vec<(String, String)>,
 }
@@ -95,6 +96,7 @@ impl Options {
             admin_key: arbitrary_text(),
             issuer: None,
             through: vec![],
+            own_log: false,
             args: vec![],
             env: vec![],
         }
@@ -103,6 +105,12 @@ impl Options {
     /// A further argument of `serve`.
     pub(crate) fn arg(&mut self, arg: impl Into<String>) -> &mut Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// It logs what its settings say, and not all that the tests look through.
+    pub(crate) fn own_log(&mut self) -> &mut Self {
+        self.own_log = true;
         self
     }
 
@@ -369,7 +377,7 @@ impl TestServer {
     fn launch(&mut self) {
         let mut command = self.command();
         command.arg("serve").args(&self.options.args);
-        if !self.options.env.iter().any(|(name, _)| name == LOG) {
+        if !self.options.own_log && !self.options.env.iter().any(|(name, _)| name == LOG) {
             // As much as it has to say, so that it is seen to be harmless.
             command.env(LOG, "info,auth_agent=debug");
         }
