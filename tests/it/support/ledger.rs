@@ -123,7 +123,7 @@ fn what_was_noted_is_found_wherever_it_stands_and_nothing_else_is() {
     note("a token", &jwt);
     note("short", "0123456789");
     for (text, found) in [
-        (format!("{secret}"), vec!["client_secret"]),
+        (secret.clone(), vec!["client_secret"]),
         (format!("level=INFO x{secret}y"), vec!["client_secret"]),
         (
             format!("…\n{{\"token\":\"{jwt}\"}} {secret}"),
