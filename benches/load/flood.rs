@@ -186,7 +186,11 @@ impl Storm {
                     // Two in three from an address never seen before.
                     let from = || {
                         let number = ADDRESS.fetch_add(1, Ordering::Relaxed);
-                        forwarded(if number.is_multiple_of(3) { 0x1e00_0001 } else { number })
+                        forwarded(if number.is_multiple_of(3) {
+                            0x1e00_0001
+                        } else {
+                            number
+                        })
                     };
                     let body = json!({
                         "request_id": format!("req_{:032x}", 1), "agent_id": victim.agent.id,
