@@ -32,8 +32,8 @@ pub(crate) struct BackupJob {
 ///
 /// The database, SQLite or PostgreSQL, must be empty or not there; the master key that the backup was made
 /// under must be in its place. Every sign-in from before ends: codes, tokens and grants are dead, for what
-/// happened to them after the backup is not known. Agents, clients, owners, their secrets, the signing keys
-/// and the log are as they were.
+/// happened to them after the backup is not known; there are new signing keys, too. Agents, clients, owners,
+/// admin keys and the log are as they were: suspend, revoke and rotate again what was after the backup.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  auth-agent restore /var/backups/auth-agent-2026-01-31.db --data-dir ./restored"
@@ -65,8 +65,9 @@ pub(crate) async fn restore(job: RestoreJob, output: Output) -> Result<(), Failu
     let report = report.map_err(failed)?;
     output.json(&json!(report));
     output.line(format!(
-        "Restored {}: {} events, read through and found whole. All sign-ins from before have ended; agents sign \
-         in anew with the secrets that they have. Start it with `auth-agent serve`.",
+        "Restored {}: {} events, read through and found whole. All sign-ins from before have ended, and there \
+         are new keys; agents sign in anew with the secrets that they have. What was suspended, revoked, deleted \
+         or rotated after the backup is not: do it again, admin keys too. Start it with `auth-agent serve`.",
         job.file.display(),
         report.events
     ));

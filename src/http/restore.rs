@@ -51,12 +51,13 @@ pub async fn restore(
     fs::metadata(backup).map_err(|error| BackupError::File(backup.to_owned(), error))?;
     make_data_dir(config, &mut Vec::new())?;
     let new = sqlite_file(&url).filter(|file| !file.exists());
-    let empty = Opened::open(&url).await.map_err(StartError::from)?;
+    let mut empty = Opened::open(&url).await.map_err(StartError::from)?;
     let done = if empty.master_key_fingerprint().is_some() {
         Err(RestoreError::Occupied(named(&url)))
     } else {
-        restored(config, &url, backup, empty, progress).await
+        restored(config, &url, backup, &mut empty, progress).await
     };
+    // While the lock is held: nobody else can have begun to use it.
     if let (Err(_), Some(file)) = (&done, new) {
         for name in ["", "-wal", "-shm"] {
             let mut path = file.clone().into_os_string();
@@ -65,6 +66,7 @@ pub async fn restore(
             let _ = fs::remove_file(path);
         }
     }
+    empty.close().await;
     done
 }
 
@@ -80,7 +82,7 @@ async fn restored(
     config: &Config,
     url: &str,
     backup: &Path,
-    empty: Opened,
+    empty: &mut Opened,
     progress: &mut Progress<'_>,
 ) -> Result<Report, RestoreError> {
     let copy = WorkingCopy::of(backup, &config.data_dir)?;
@@ -98,9 +100,16 @@ async fn restored(
         actor: Actor::AdminKey(LOCAL_OPERATOR.to_owned()),
         ..Metadata::system()
     };
-    let key = keys::new_key(&master_key, KeyGroup::Derivation)
-        .await
-        .map_err(StartError::from)?;
+    // Also those that sign: one may have been declared compromised after the backup.
+    let mut keys = Vec::new();
+    for group in keys::ALGORITHMS
+        .map(KeyGroup::Signing)
+        .into_iter()
+        .chain([KeyGroup::Derivation])
+    {
+        let key = keys::new_key(&master_key, group).await;
+        keys.push(key.map_err(StartError::from)?);
+    }
     let restored = Restored {
         position: report.position,
     };
@@ -108,7 +117,7 @@ async fn restored(
         store
             .maintained(MaintenanceFact::Restored(restored), &local)
             .await?;
-        store.replace_compromised_keys(&[key], &local).await
+        store.replace_compromised_keys(&keys, &local).await
     };
     let began = began.await;
     drop(store);

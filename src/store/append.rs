@@ -111,8 +111,8 @@ pub(crate) struct Append {
     pub(crate) vault: Vec<(VaultTable, Value)>,
     /// Holders whose credentials make way for a new one, as `{holder, until}`.
     pub(crate) retire: Vec<Value>,
-    /// Streams of requests whose events become stubs, and whose rows go.
-    pub(crate) archive: Vec<String>,
+    /// Streams of requests whose events become stubs, and whose rows go; with their versions.
+    pub(crate) archive: Vec<(String, u64)>,
     /// What leaves the vault with this, each by its key.
     pub(crate) remove: Vec<(Removal, String)>,
     /// Claims that are given up with this, for others to make.

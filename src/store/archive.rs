@@ -1,18 +1,20 @@
 //! Ended requests leave the log: their events move into a file, byte for byte, and of each a stub
 //! stays with its leaf hash, so that the log can still be proved whole.
 
+mod segment;
+
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    collections::{BTreeMap, HashMap},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
+
+use segment::{Segment, Unfinished};
 
 use super::{
     Append, Store, StoreError, append::Advance, as_i64, as_u64, on, projection::row_id,
@@ -23,8 +25,15 @@ use crate::{
     edge,
 };
 
-/// Events looked at in one step; a segment holds the streams that begin among them.
+/// Events looked at in one step; a segment holds streams that begin among them.
 const PAGE: i64 = 2_000;
+/// Events in a segment, unless one stream alone has more: one commit's work, well below the time that
+/// the writer has for it.
+const MOST_EVENTS: u64 = 5_000;
+/// Events of the longest stream that is archived. A refresh every ten minutes for 180 days makes 26,000.
+const LONGEST: u64 = 50_000;
+/// Events held in memory at a time.
+const READ_AT_ONCE: i64 = 500;
 
 /// For how long requests stay in the log, and where they go.
 #[derive(Debug, Clone)]
@@ -87,11 +96,48 @@ pub async fn retain(store: std::sync::Arc<Store>, retention: Retention, stop: Ca
     }
 }
 
-/// What one step found.
+/// What one step archives, and how far it goes.
 struct Step {
     from: u64,
     to: u64,
     requests: Vec<String>,
+}
+
+impl Step {
+    /// The first of the requests that have ended, `sizes` with the number of their events, as far as
+    /// they fit into one segment; `None` when nothing was seen.
+    fn of(
+        from: u64,
+        seen: Vec<(u64, Option<String>)>,
+        sizes: &HashMap<String, u64>,
+    ) -> Option<Self> {
+        let mut step = Self {
+            from,
+            to: from,
+            requests: Vec::new(),
+        };
+        let mut events = 0;
+        for (position, request) in seen {
+            let size = request.as_ref().and_then(|id| sizes.get(id)).copied();
+            match (request, size) {
+                (Some(id), Some(size)) if size <= LONGEST => {
+                    if !step.requests.is_empty() && events + size > MOST_EVENTS {
+                        break;
+                    }
+                    events += size;
+                    step.requests.push(id);
+                }
+                (Some(id), Some(size)) => tracing::warn!(
+                    request = id,
+                    events = size,
+                    "an ended request is too long for the archive and stays in the log"
+                ),
+                _ => {}
+            }
+            step.to = position;
+        }
+        (step.to > from).then_some(step)
+    }
 }
 
 impl Store {
@@ -143,25 +189,17 @@ impl Store {
             statistic: None,
         });
         if !step.requests.is_empty() {
-            let (versions, bodies) = self.whole(&step.requests).await?;
-            let events = bodies.lines().count() as u64;
-            let hash = digest(&SHA256, bodies.as_bytes());
-            let sha256: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
-            let (from, to) = (step.from, step.to);
-            let segment = format!("{}-{from}-{to}-{}.ndjson", ended.as_str(), &sha256[..16]);
-            let file = folder.join(&segment);
-            write(folder, &file, bodies.as_bytes())
-                .map_err(|error| ArchiveError::File(file, error))?;
-            append.archive = versions.iter().map(|(stream, _)| stream.clone()).collect();
+            let (segment, versions) = self.segment(&step, ended, folder).await?;
+            append.archive.clone_from(&versions);
             append.expected = versions;
             let archived = Archived {
                 requests: ended,
-                after: from,
-                to,
+                after: step.from,
+                to: step.to,
                 streams: append.archive.len() as u64,
-                events,
-                segment,
-                sha256,
+                events: segment.events,
+                segment: segment.name,
+                sha256: segment.sha256,
             };
             let fact = Fact::Maintenance(MaintenanceFact::Archived(archived));
             append.facts(stream, version, None, [(edge::new_event_id(), fact)])?;
@@ -172,8 +210,8 @@ impl Store {
 
     async fn step(&self, ended: Ended, before: Timestamp) -> Result<Option<Step>, StoreError> {
         let from = self.checkpoint(ended.as_str()).await?;
-        let mut to = from;
-        let mut begun: Vec<String> = Vec::new();
+        // Each position looked at, with the request that begins there.
+        let mut seen: Vec<(u64, Option<String>)> = Vec::new();
         on!(Pool, &self.pool, sql::EVENTS_TO_ARCHIVE, |c, sql| {
             let rows = sqlx::query(sql)
                 .bind(as_i64(from))
@@ -184,75 +222,116 @@ impl Store {
                 if timestamp(row.try_get("occurred_at")?)? >= before {
                     break;
                 }
-                to = as_u64(row.try_get("position")?);
                 let (stream, of_type): (String, String) =
                     (row.try_get("stream")?, row.try_get("type")?);
-                if of_type == "Created" && stream.starts_with("auth_request/") {
-                    begun.push(row_id(&stream).to_owned());
-                }
+                let begins = of_type == "Created" && stream.starts_with("auth_request/");
+                let request = begins.then(|| row_id(&stream).to_owned());
+                seen.push((as_u64(row.try_get("position")?), request));
             }
         });
-        if to == from {
-            return Ok(None);
-        }
         let among = match ended {
             Ended::Abandoned => sql::ABANDONED_AMONG,
             Ended::Finished => sql::REQUESTS_AMONG,
         };
+        let begun: Vec<&String> = seen.iter().filter_map(|(_, id)| id.as_ref()).collect();
         let begun = serde_json::json!(begun).to_string();
-        let requests = on!(Pool, &self.pool, among, |c, sql| {
+        let sizes: HashMap<String, u64> = on!(Pool, &self.pool, among, |c, sql| {
             let rows = sqlx::query(sql).bind(&begun).fetch_all(c).await?;
             rows.iter()
-                .map(|row| row.try_get("id"))
+                .map(|row| Ok((row.try_get("id")?, as_u64(row.try_get("version")?))))
                 .collect::<Result<_, sqlx::Error>>()?
         });
-        Ok(Some(Step { from, to, requests }))
+        Ok(Step::of(from, seen, &sizes))
     }
 
-    /// The streams of those requests with their versions, and the texts of their events, a line each.
-    async fn whole(&self, requests: &[String]) -> Result<(Vec<(String, u64)>, String), StoreError> {
-        let streams: Vec<String> = requests
+    /// Writes the texts of the events of a step's requests; yields their streams with their versions.
+    async fn segment(
+        &self,
+        step: &Step,
+        ended: Ended,
+        folder: &Path,
+    ) -> Result<(Segment, Vec<(String, u64)>), ArchiveError> {
+        let streams: Vec<String> = step
+            .requests
             .iter()
             .map(|request| format!("auth_request/{request}"))
             .collect();
         let streams = serde_json::json!(streams).to_string();
-        let mut versions = std::collections::BTreeMap::new();
-        let mut bodies = String::new();
-        on!(Pool, &self.pool, sql::STREAMS_WHOLE, |c, sql| {
-            let rows = sqlx::query(sql).bind(&streams).fetch_all(c).await?;
-            for row in rows {
-                let (stream, body): (String, &str) = (row.try_get("stream")?, row.try_get("body")?);
-                versions.insert(stream, as_u64(row.try_get("version")?));
-                bodies.push_str(body);
-                bodies.push('\n');
+        let mut versions = BTreeMap::new();
+        let mut segment = Unfinished::begin(folder)?;
+        let mut after: i64 = 0;
+        loop {
+            let mut read = 0;
+            on!(Pool, &self.pool, sql::EVENTS_OF_STREAMS, |c, sql| {
+                let rows = sqlx::query(sql)
+                    .bind(&streams)
+                    .bind(after)
+                    .bind(READ_AT_ONCE)
+                    .fetch_all(c)
+                    .await
+                    .map_err(StoreError::from)?;
+                for row in rows {
+                    let of_row = || -> Result<_, sqlx::Error> {
+                        let (stream, version): (String, i64) =
+                            (row.try_get("stream")?, row.try_get("version")?);
+                        Ok((
+                            stream,
+                            as_u64(version),
+                            row.try_get("position")?,
+                            row.try_get("body")?,
+                        ))
+                    };
+                    let (stream, version, position, body): (_, _, _, String) =
+                        of_row().map_err(StoreError::from)?;
+                    segment.add(&body)?;
+                    versions.insert(stream, version);
+                    after = position;
+                    read += 1;
+                }
+            });
+            if read < READ_AT_ONCE {
+                break;
             }
-        });
-        Ok((versions.into_iter().collect(), bodies))
+        }
+        let name = format!("{}-{}-{}", ended.as_str(), step.from, step.to);
+        Ok((segment.named(&name)?, versions.into_iter().collect()))
     }
 }
 
-/// Writes a segment durably, whole or not at all. A name stands for its content, so one that is there
-/// already is the same.
-fn write(folder: &Path, file: &Path, content: &[u8]) -> io::Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    let unfinished = file.with_extension(format!("{}.unfinished", edge::new_event_id()));
-    let written = (|| {
-        let mut open = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&unfinished)?;
-        open.write_all(content)?;
-        open.sync_all()?;
-        fs::rename(&unfinished, file)?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // Whatever is left of it is of no use.
-        let _ = fs::remove_file(&unfinished);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(sizes: &[(&str, u64)]) -> Option<(u64, Vec<String>)> {
+        // A request begins at every other position.
+        let seen = sizes.iter().enumerate().flat_map(|(n, (id, _))| {
+            let at = 11 + 2 * n as u64;
+            [(at, Some((*id).to_owned())), (at + 1, None)]
+        });
+        let known = sizes.iter().filter(|(_, size)| *size > 0);
+        let known = known.map(|(id, size)| ((*id).to_owned(), *size)).collect();
+        Step::of(10, seen.collect(), &known).map(|step| (step.to, step.requests))
     }
-    written
+
+    #[test]
+    fn a_step_holds_what_fits_into_a_segment_and_goes_on_behind_it() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        assert_eq!(step(&[]), None);
+        // Those that are gone or not of this kind are passed over.
+        assert_eq!(
+            step(&[("a", 3), ("b", 0), ("c", 4)]),
+            Some((16, ids(&["a", "c"])))
+        );
+        let full = MOST_EVENTS;
+        assert_eq!(
+            step(&[("a", full - 1), ("b", 2), ("c", 1)]),
+            Some((12, ids(&["a"])))
+        );
+        // A long one has a segment for itself, and one that is too long for any stays.
+        assert_eq!(step(&[("a", full + 1), ("b", 1)]), Some((12, ids(&["a"]))));
+        assert_eq!(
+            step(&[("a", LONGEST + 1), ("b", 1)]),
+            Some((14, ids(&["b"])))
+        );
+    }
 }

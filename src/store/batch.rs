@@ -178,7 +178,7 @@ struct Changes<'a> {
     claims: Vec<Value>,
     vault: HashMap<VaultTable, Vec<&'a Value>>,
     retire: Vec<&'a Value>,
-    archive: Vec<&'a str>,
+    archive: Vec<&'a (String, u64)>,
     remove: HashMap<Removal, Vec<&'a str>>,
     release: Vec<&'a str>,
 }
@@ -270,8 +270,7 @@ impl<'a> Changes<'a> {
             self.vault.entry(*table).or_default().push(row);
         }
         self.events.extend(events);
-        self.archive
-            .extend(append.archive.iter().map(String::as_str));
+        self.archive.extend(&append.archive);
         for (what, key) in &append.remove {
             self.remove.entry(*what).or_default().push(key);
         }
@@ -317,16 +316,7 @@ impl<'a> Changes<'a> {
             let keys = json!(keys).to_string();
             connection.run(delete_from(what), Some(&keys)).await?;
         }
-        if !self.archive.is_empty() {
-            let ids: Vec<&str> = self.archive.iter().map(|stream| row_id(stream)).collect();
-            let (streams, ids) = (json!(self.archive).to_string(), json!(ids).to_string());
-            connection
-                .run(sql::archived::LEAVE_STUBS, Some(&streams))
-                .await?;
-            connection
-                .run(sql::archived::DELETE_REQUESTS, Some(&ids))
-                .await?;
-        }
+        archive(connection, &self.archive).await?;
         Ok(())
     }
 }
@@ -342,6 +332,41 @@ const fn delete_from(what: Removal) -> sql::Text {
         Removal::SigningKey => sql::DELETE_SIGNING_KEYS,
         Removal::DerivationKey => sql::DELETE_DERIVATION_KEYS,
     }
+}
+
+/// Leaves stubs of whole streams, so many in one statement that none takes long, and takes their rows away.
+async fn archive(connection: &mut Writable, streams: &[&(String, u64)]) -> Result<(), StoreError> {
+    const AT_ONCE: u64 = 2_000;
+    let mut parts: Vec<Vec<Value>> = vec![Vec::new()];
+    let mut room = AT_ONCE;
+    for (stream, version) in streams {
+        let mut after = 0;
+        while after < *version {
+            if room == 0 {
+                parts.push(Vec::new());
+                room = AT_ONCE;
+            }
+            let to = (*version).min(after + room);
+            let part = json!({ "stream": stream, "after": after, "to": to });
+            parts.last_mut().map(|parts| parts.push(part));
+            room -= to - after;
+            after = to;
+        }
+    }
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        let part = serde_json::to_string(part)?;
+        connection
+            .run(sql::archived::LEAVE_STUBS, Some(&part))
+            .await?;
+    }
+    let ids: Vec<&str> = streams.iter().map(|(stream, _)| row_id(stream)).collect();
+    if !ids.is_empty() {
+        let ids = json!(ids).to_string();
+        connection
+            .run(sql::archived::DELETE_REQUESTS, Some(&ids))
+            .await?;
+    }
+    Ok(())
 }
 
 const fn insert_into(table: VaultTable) -> sql::Text {

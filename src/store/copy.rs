@@ -4,9 +4,9 @@ use serde_json::Value;
 use sqlx::Row;
 
 use super::{
-    StoreError,
+    BackupError, StoreError,
     database::{Writable, on},
-    maintenance::number,
+    maintenance::{Report, check_in, number},
     sql::{
         self,
         copied::{CLEAR_SEEDS, COPIED, Copied},
@@ -20,13 +20,14 @@ const PAGE: i64 = 500;
 pub type Progress<'a> = dyn FnMut(&'static str, u64, u64) + Send + 'a;
 
 /// Copies every table but `left_out` in one transaction, from one moment of `from` into the fresh tables
-/// of `to`. Yields the number of rows.
+/// of `to`, and reads the copy through like `projections check` does before it is committed. Yields the
+/// number of rows and what was found.
 pub(super) async fn copy_all(
     from: &mut Writable,
     to: &mut Writable,
     left_out: Option<&str>,
     progress: &mut Progress<'_>,
-) -> Result<u64, StoreError> {
+) -> Result<(u64, Report), BackupError> {
     from.run(sql::BEGIN_READING, None).await?;
     to.begin().await?;
     let tables = || {
@@ -52,10 +53,18 @@ pub(super) async fn copy_all(
             done += to.run(copied.insert, Some(&array(&page))).await?;
         }
     }
-    to.run(sql::COMMIT, None).await?;
     from.run(sql::ROLLBACK, None).await?;
     progress("copying", done, rows);
-    Ok(done)
+    let mut counted = |done, events| progress("checking", done, events);
+    let report = check_in(to, &mut counted).await?;
+    if report.differences > 0 {
+        to.run(sql::ROLLBACK, None).await?;
+        return Err(BackupError::Differs {
+            differences: report.differences,
+        });
+    }
+    to.run(sql::COMMIT, None).await?;
+    Ok((done, report))
 }
 
 /// Rows as JSON objects.

@@ -96,6 +96,16 @@ pub(super) async fn check_on(
     counted: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<Report, StoreError> {
     connection.run(sql::BEGIN_READING, None).await?;
+    let report = check_in(connection, counted).await?;
+    connection.run(sql::ROLLBACK, None).await?;
+    Ok(report)
+}
+
+/// The same inside the caller's transaction.
+pub(super) async fn check_in(
+    connection: &mut Writable,
+    counted: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<Report, StoreError> {
     let mut report = Report {
         position: number(connection, sql::HEAD).await?,
         ..Report::default()
@@ -131,7 +141,6 @@ pub(super) async fn check_on(
             report.position
         ));
     }
-    connection.run(sql::ROLLBACK, None).await?;
     Ok(report)
 }
 

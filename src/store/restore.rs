@@ -1,6 +1,6 @@
 //! A backup on its way back: a working copy of it, which becomes a database when all is done.
 
-use std::{fs, io, path::Path};
+use std::{fs::File, io, path::Path};
 
 use super::{
     BackupError, Opened, StoreError,
@@ -21,11 +21,14 @@ impl WorkingCopy {
     /// [`BackupError::File`] when it cannot be read, or the copy not be written.
     pub fn of(backup: &Path, folder: &Path) -> Result<Self, BackupError> {
         let of_file = |error| BackupError::File(backup.to_owned(), error);
-        let name = backup
-            .file_name()
-            .ok_or_else(|| of_file(io::ErrorKind::InvalidInput.into()))?;
-        let copy = Unfinished::beside(&folder.join(name)).map_err(of_file)?;
-        fs::copy(backup, &copy.0).map_err(of_file)?;
+        // Under a name and with a mode of its own, whatever those of the backup are.
+        let mut from = File::open(backup).map_err(of_file)?;
+        let copy = Unfinished::beside(&folder.join("restoring")).map_err(of_file)?;
+        let copied = File::options()
+            .write(true)
+            .open(&copy.0)
+            .and_then(|mut to| io::copy(&mut from, &mut to));
+        copied.map_err(of_file)?;
         Ok(Self(copy))
     }
 
@@ -61,26 +64,21 @@ impl WorkingCopy {
         }
     }
 
-    /// Makes of an empty database what the copy is, in one transaction, and reads it through.
+    /// Makes of an empty database what the copy is, in one transaction that is committed once it was read
+    /// through.
     ///
     /// # Errors
     ///
-    /// [`BackupError`]; the database is empty then as before.
+    /// [`BackupError`]; there is nothing in the database's tables then.
     pub async fn becomes(
         self,
-        mut empty: Opened,
+        empty: &mut Opened,
         progress: &mut Progress<'_>,
     ) -> Result<Report, BackupError> {
         empty.migrate().await?;
-        let mut from = Target::single_file(&self.0.0)
-            .writable()
-            .await
-            .map_err(StoreError::from)?;
-        copy_all(&mut from, &mut empty.connection, None, progress).await?;
+        let mut from = Target::single_file(&self.0.0).writable().await?;
+        let copied = copy_all(&mut from, &mut empty.connection, None, progress).await;
         from.close().await;
-        let mut counted = |done, total| progress("checking", done, total);
-        let report = check_on(&mut empty.connection, &mut counted).await?;
-        empty.close().await;
-        Ok(report)
+        copied.map(|(_, report)| report)
     }
 }

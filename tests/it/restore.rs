@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -71,6 +72,18 @@ async fn goes_on_with(server: &mut TestServer, url: &str) -> Api {
     server.api()
 }
 
+/// The ids of the keys that websites verify with.
+async fn kids(api: &Api) -> Vec<String> {
+    let set = api
+        .send(api.get("/.well-known/jwks.json"))
+        .await
+        .expect(200)
+        .json;
+    let keys = set["keys"].as_array().expect("a list").iter();
+    keys.map(|key| key["kid"].as_str().expect("a text").to_owned())
+        .collect()
+}
+
 /// Nothing of a sign-in from before is good for anything.
 async fn is_dead(api: &Api, client: &Client, done: &SignIn) {
     api.refresh(client, done.tokens.refresh())
@@ -121,6 +134,7 @@ async fn comes_back(env: Env, to: Backend) {
     };
     let ((), (file, before, pending, asked, code)) = tokio::join!(busy, saving);
     let log_before = acts(&api, "").await;
+    let kids_before = kids(&api).await;
     server.stop().await;
     let original = url_of(&server);
     let (url, _database) = elsewhere(&server, to).await;
@@ -129,6 +143,9 @@ async fn comes_back(env: Env, to: Backend) {
     assert_eq!(check(&url).await.unwrap().told, [""; 0]);
 
     let api = goes_on_with(&mut server, &url).await;
+    // One may have been declared compromised after the backup.
+    let now = kids(&api).await;
+    assert!(now.len() == 3 && !now.iter().any(|kid| kids_before.contains(kid)));
     let log = acts(&api, "").await;
     let restored = log
         .iter()
@@ -229,7 +246,11 @@ on_both_databases! {
         assert_ne!(done.status, 0);
         assert!(done.stderr.contains("does not fit"), "{done:?}");
         assert!(check(&url).await.is_err());
-        // And after all that it works.
+        // And after all that it works, whatever the backup is called, and read-only.
+        let named = server.folder().join("of #1?.db");
+        fs::rename(&file, &named).unwrap();
+        fs::set_permissions(&named, fs::Permissions::from_mode(0o400)).unwrap();
+        let file = named;
         let done = restore(&server, &file, &url).await;
         assert_eq!(done.status, 0, "{done:?}");
     }

@@ -12,14 +12,20 @@ pub(crate) const EVENTS_TO_ARCHIVE: Text = both(
 );
 /// Of those requests, which no agent signed in to.
 pub(crate) const ABANDONED_AMONG: Text = texts!(
-    "select id from requests where agent_id is null and id in",
+    "select id, version from requests where agent_id is null and id in",
     ""
 );
-pub(crate) const REQUESTS_AMONG: Text = texts!("select id from requests where id in", "");
-/// Whole streams in the order of the log.
-pub(crate) const STREAMS_WHOLE: Text = texts!(
-    "select stream, version, body from events where stream in",
-    "order by position"
+pub(crate) const REQUESTS_AMONG: Text = texts!("select id, version from requests where id in", "");
+/// Streams in the order of the log, behind position `$2`, `$3` events at a time.
+pub(crate) const EVENTS_OF_STREAMS: Text = texts!(
+    "select position, stream, version, body from events where stream in",
+    "and position > $2 order by position limit $3"
 );
-pub(crate) const LEAVE_STUBS: Text = texts!("update events set body = '' where stream in", "");
+/// `{stream, after, to}`: of that stream the versions behind one and up to another.
+pub(crate) const LEAVE_STUBS: Text = rows!(
+    "update events set body = '' from",
+    "where events.stream = r.value->>'stream'
+       and events.version > cast(r.value->>'after' as bigint)
+       and events.version <= cast(r.value->>'to' as bigint)"
+);
 pub(crate) const DELETE_REQUESTS: Text = texts!("delete from requests where id in", "");

@@ -1,0 +1,98 @@
+//! A file of archived events, their texts a line each. Its name stands for its content, so no other ever
+//! takes its place.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufWriter, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::ArchiveError;
+use crate::edge;
+
+/// A segment that is whole and on the disk.
+pub(super) struct Segment {
+    pub(super) name: String,
+    pub(super) sha256: String,
+    pub(super) events: u64,
+}
+
+/// A segment that is being written; gone when dropped before it has its name.
+pub(super) struct Unfinished {
+    folder: PathBuf,
+    path: PathBuf,
+    file: BufWriter<File>,
+    hash: Context,
+    events: u64,
+}
+
+impl Unfinished {
+    /// Begins one in that folder, which is made if it is missing.
+    pub(super) fn begin(folder: &Path) -> Result<Self, ArchiveError> {
+        let path = folder.join(format!("{}.unfinished", edge::new_event_id()));
+        let begin = || {
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+        };
+        let file = begin().map_err(|error| ArchiveError::File(path.clone(), error))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            path,
+            file: BufWriter::new(file),
+            hash: Context::new(&SHA256),
+            events: 0,
+        })
+    }
+
+    /// Adds an event's text.
+    pub(super) fn add(&mut self, body: &str) -> Result<(), ArchiveError> {
+        for bytes in [body.as_bytes(), b"\n"] {
+            self.hash.update(bytes);
+            self.file
+                .write_all(bytes)
+                .map_err(|error| self.failed(error))?;
+        }
+        self.events += 1;
+        Ok(())
+    }
+
+    /// Makes it durable under a name that begins so.
+    pub(super) fn named(mut self, begins: &str) -> Result<Segment, ArchiveError> {
+        let hash = self.hash.clone().finish();
+        let sha256: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let name = format!("{begins}-{}.ndjson", &sha256[..16]);
+        let mut finish = || {
+            self.file.flush()?;
+            self.file.get_ref().sync_all()?;
+            fs::rename(&self.path, self.folder.join(&name))?;
+            File::open(&self.folder)?.sync_all()
+        };
+        finish().map_err(|error| self.failed(error))?;
+        Ok(Segment {
+            name,
+            sha256,
+            events: self.events,
+        })
+    }
+
+    fn failed(&self, error: io::Error) -> ArchiveError {
+        ArchiveError::File(self.path.clone(), error)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It has its name by now, or is of no use.
+        let _ = fs::remove_file(&self.path);
+    }
+}
