@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Look after it",
         &["projections", "backup", "restore", "keys"],
     ),
-    ("Use it", &["sign-in", "completions", "help"]),
+    ("Use it", &["sign-in", "openapi", "completions", "help"]),
 ];
 
 const FIRST_STEPS: &str = "\

@@ -18,6 +18,7 @@ mod help;
 mod keys;
 mod logging;
 mod made;
+mod openapi;
 mod output;
 mod owner;
 mod progress;
@@ -102,6 +103,12 @@ enum Job {
     /// The settings: what holds and why, whether it would do, and a file to begin with
     #[command(subcommand)]
     Config(config::ConfigJob),
+    /// The description of the API (OpenAPI 3.1), for programs
+    #[command(
+        name = "openapi",
+        after_help = "Example:\n  auth-agent openapi --issuer https://auth.example > openapi.json"
+    )]
+    OpenApi(Box<openapi::OpenApi>),
     /// Completion of jobs and flags, for a shell
     #[command(
         after_help = "Example:\n  auth-agent completions bash > ~/.local/share/bash-completion/completions/auth-agent"
@@ -151,6 +158,7 @@ async fn perform(job: Job, args: &[OsString], output: Output) -> Result<(), Fail
         Job::Restore(job) => backup::restore(*job, output).await,
         Job::SignIn(sign_in) => sign_in::run(*sign_in, output).await,
         Job::Config(job) => config::run(job, args, output),
+        Job::OpenApi(args) => openapi::run(&args, output),
         Job::Completions(args) => {
             completions::run(&args, output);
             Ok(())

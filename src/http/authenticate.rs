@@ -41,9 +41,9 @@ struct Call {
 }
 
 /// Longest value of a field, in bytes, where nothing narrower applies.
-const MAX_FIELD_BYTES: usize = 2_048;
+pub(super) const MAX_FIELD_BYTES: usize = 2_048;
 /// Longest `model`, in characters.
-const MAX_MODEL_CHARACTERS: usize = 128;
+pub(super) const MAX_MODEL_CHARACTERS: usize = 128;
 
 #[derive(Serialize)]
 struct Done {

@@ -102,7 +102,7 @@ impl ApiError {
     }
 }
 
-const fn status_of(code: ErrorCode) -> StatusCode {
+pub(super) const fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::InvalidClient
         | ErrorCode::InvalidToken

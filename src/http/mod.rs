@@ -22,6 +22,7 @@ mod listen;
 mod master_key;
 mod measures;
 mod metrics;
+mod openapi;
 mod page;
 mod pending;
 mod progress;
@@ -35,6 +36,7 @@ mod waiting;
 
 pub use bootstrap::StartError;
 pub use master_key::{Rewrapped, rewrap};
+pub use openapi::openapi;
 pub use reload::Reloader;
 pub use restore::{RestoreError, restore};
 pub use server::{LocalApi, Server};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    ApiError, admin, app::App, authenticate, authorize, discovery, layer, metrics, page, token,
-    tokens, waiting,
+    ApiError, admin, app::App, authenticate, authorize, discovery, layer, metrics, openapi, page,
+    token, tokens, waiting,
 };
 use crate::oauth::ErrorCode;
 use axum::{
@@ -87,6 +87,8 @@ fn public() -> Router<Arc<App>> {
         .route("/api/requests/{request_id}/events", get(waiting::events))
         .route("/api/check-status", get(waiting::check_status))
         .route("/static/{name}", get(discovery::asset))
+        .route("/openapi.json", get(openapi::document))
+        .route("/openapi", get(openapi::page))
         // Agents
         .route("/api/agent/authenticate", post(authenticate::post))
         // Websites

@@ -5,9 +5,9 @@ use crate::domain::{Client, CodeChallenge, Scope};
 use super::{ErrorCode, Malformed, OAuthError, Parameters};
 
 /// Longest `state` that is sent back, in bytes.
-const MAX_STATE_BYTES: usize = 4_096;
+pub const MAX_STATE_BYTES: usize = 4_096;
 /// Longest `nonce`, in bytes.
-const MAX_NONCE_BYTES: usize = 1_024;
+pub const MAX_NONCE_BYTES: usize = 1_024;
 
 /// The parameters that may not repeat, apart from those checked before anything can be redirected.
 const SINGLE: &[&str] = &[

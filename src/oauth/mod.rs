@@ -7,7 +7,8 @@ mod metadata;
 mod parameters;
 
 pub use authorization_request::{
-    AuthorizationRequest, Fault, RedirectTarget, check, redirect_target, redirect_to,
+    AuthorizationRequest, Fault, MAX_NONCE_BYTES, MAX_STATE_BYTES, RedirectTarget, check,
+    redirect_target, redirect_to,
 };
 pub use error::{ErrorCode, OAuthError};
 pub use metadata::{Endpoints, SCOPES_SUPPORTED, metadata};

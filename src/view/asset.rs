@@ -23,7 +23,7 @@ struct File {
 /// Bytes of the hash in a name: enough to tell versions apart; nobody chooses the contents.
 const HASH_BYTES: usize = 8;
 
-static FILES: LazyLock<[File; 3]> = LazyLock::new(|| {
+static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
     [
         file(
             "waiting.js",
@@ -34,6 +34,11 @@ static FILES: LazyLock<[File; 3]> = LazyLock::new(|| {
             "style.css",
             "text/css; charset=utf-8",
             include_bytes!("../../static/style.css"),
+        ),
+        file(
+            "openapi.css",
+            "text/css; charset=utf-8",
+            include_bytes!("../../static/openapi.css"),
         ),
         file(
             "icon.svg",

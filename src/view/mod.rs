@@ -1,5 +1,5 @@
 //! What a browser is shown: the waiting page, the page that says how a sign-in ended, the error
-//! page, and the files they load. Pure: no HTTP, no clock; the caller adds status and headers.
+//! page, the description of the surface, and the files they load. Pure: no HTTP, no clock; the caller adds status and headers.
 //!
 //! A page holds words of others (a client's name, a description with a parameter in it). Each
 //! goes through the escaping of the place it stands in: maud for HTML, [`escape::literal`] for
@@ -11,9 +11,11 @@ mod escape;
 mod layout;
 mod link;
 mod message;
+mod openapi;
 mod waiting;
 
 pub use message::{ErrorPage, OutcomeKind, OutcomePage, error_page, outcome_page};
+pub use openapi::openapi_page;
 pub use waiting::{WaitingPage, waiting_page};
 
 /// The Content-Security-Policy of a page (CSP Level 3): nothing but our own style, images and

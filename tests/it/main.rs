@@ -25,6 +25,7 @@ mod logs;
 mod malformed;
 mod metrics;
 mod nodes;
+mod openapi;
 mod projections;
 mod races;
 mod refresh;

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Longest name, in characters.
-const MAX_NAME_CHARACTERS: usize = 64;
+pub(in crate::http) const MAX_NAME_CHARACTERS: usize = 64;
 
 /// What is asked for. A field that is not known is refused by name.
 #[derive(Deserialize)]

@@ -35,9 +35,12 @@ use crate::{
     store::{AgentOwner, Listed, NewAgent, NewCredential, NewOwner, Page, Store, StoreError},
 };
 
-const MAX_NAME_CHARACTERS: usize = 128;
-const MAX_CAPABILITIES: usize = 32;
-const MAX_ALLOWED_CLIENTS: usize = 200;
+/// Longest name, in characters.
+pub(in crate::http) const MAX_NAME_CHARACTERS: usize = 128;
+/// Capabilities of one agent.
+pub(in crate::http) const MAX_CAPABILITIES: usize = 32;
+/// Websites in the list of one agent.
+pub(in crate::http) const MAX_ALLOWED_CLIENTS: usize = 200;
 
 /// What is known of an agent. A field that is not known is refused by name.
 #[derive(Deserialize)]

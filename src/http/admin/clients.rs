@@ -36,9 +36,9 @@ use crate::{
 };
 
 /// Longest `client_name`, in characters.
-const MAX_NAME_CHARACTERS: usize = 64;
+pub(in crate::http) const MAX_NAME_CHARACTERS: usize = 64;
 /// Redirect URIs of one client.
-const MAX_REDIRECT_URIS: usize = 10;
+pub(in crate::http) const MAX_REDIRECT_URIS: usize = 10;
 
 /// Client metadata (RFC 7591 §2). A field that is not known is refused by name: one that is
 /// misspelt would otherwise be lost in silence.

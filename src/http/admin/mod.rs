@@ -1,13 +1,13 @@
 //! Administration: closed to everyone without an admin key, whatever the path.
 
-mod admin_keys;
-mod agents;
+pub(super) mod admin_keys;
+pub(super) mod agents;
 mod audit;
-mod clients;
+pub(super) mod clients;
 pub(super) mod entry;
 mod keys;
 mod owners;
-mod rotation;
+pub(super) mod rotation;
 mod subject;
 mod tokens;
 
@@ -97,8 +97,8 @@ pub(crate) struct Paging<C> {
     pub(crate) limit: u32,
 }
 
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 500;
+pub(super) const DEFAULT_LIMIT: u32 = 50;
+pub(super) const MAX_LIMIT: u32 = 500;
 
 impl<C: FromStr> Paging<C> {
     pub(crate) fn read(query: &RawQuery) -> Result<(Self, Parameters), ApiError> {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Longest grace, 30 days: a secret that is to be replaced should be.
-const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
+pub(in crate::http) const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
 
 /// How long the former secret stays valid; not at all, when nothing is said.
 #[derive(Default, Deserialize)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use super::{
+    described::{self, Answer, assert_described},
     pkce::Pkce,
     process::{arbitrary, eventually},
     reply::Reply,
@@ -256,7 +257,23 @@ impl Api {
 
     /// Sends a call and reads the answer.
     pub(crate) async fn send(&self, call: RequestBuilder) -> Reply {
-        Reply::read(call.send().await.expect("the server answers")).await
+        let (http, request) = call.build_split();
+        let request = request.expect("the call is whole");
+        let method = request.method().to_string();
+        let sent = request.body().and_then(|body| body.as_bytes());
+        let sent = sent.and_then(|sent| serde_json::from_slice(sent).ok());
+        let response = http.execute(request).await.expect("the server answers");
+        let path = response.url().path().to_owned();
+        let reply = Reply::read(response).await;
+        assert_described(&Answer {
+            method: &method,
+            path: &path,
+            sent: sent.as_ref(),
+            status: reply.status,
+            headers: described::plain(&reply.headers),
+            body: Some(&reply.text),
+        });
+        reply
     }
 
     /// Whether /api/ready says so.

@@ -1,6 +1,7 @@
 //! What the tests stand on: servers, a database, a client of the wire contract.
 
 pub(crate) mod api;
+pub(crate) mod described;
 pub(crate) mod env;
 pub(crate) mod ledger;
 pub(crate) mod pkce;

@@ -8,7 +8,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::process::PATIENCE;
+use super::{
+    described::{Answer, assert_described},
+    process::PATIENCE,
+};
 
 /// A call; nothing in it is checked or encoded.
 #[derive(Debug, Clone)]
@@ -99,7 +102,9 @@ impl Call {
 
     /// Sends it; `None` when the server closes the connection without a word.
     pub(crate) async fn send(&self, to: SocketAddr) -> Option<Raw> {
-        Raw::of(to, &self.bytes(to), false).await
+        let raw = Raw::of(to, &self.bytes(to), false).await?;
+        raw.assert_described(&self.method, &self.target);
+        Some(raw)
     }
 }
 
@@ -149,6 +154,22 @@ impl Raw {
                 return Some(Self { status, head, body });
             }
         }
+    }
+
+    fn assert_described(&self, method: &str, target: &[u8]) {
+        let target = String::from_utf8_lossy(target);
+        let path = target.split(['?', '#']).next().unwrap_or_default();
+        let headers = self.head.lines().skip(1).filter_map(|l| l.split_once(": "));
+        let headers = headers.map(|(n, value)| (n.to_lowercase(), value.to_owned()));
+        let whole = self.header("transfer-encoding").is_empty();
+        assert_described(&Answer {
+            method,
+            path,
+            sent: None,
+            status: self.status,
+            headers: headers.collect(),
+            body: whole.then_some(&self.body),
+        });
     }
 
     /// A header, or nothing.

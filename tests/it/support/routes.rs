@@ -1,5 +1,7 @@
 //! The server's paths, read off its source, so that no test forgets a new one.
 
+use std::collections::BTreeSet;
+
 const ROUTER: &str = include_str!("../../../src/http/router.rs");
 const ADMINISTRATION: &str = include_str!("../../../src/http/admin/mod.rs");
 
@@ -31,4 +33,43 @@ fn of(source: &str) -> Vec<String> {
         .collect();
     assert!(paths.len() > 5, "the paths are written otherwise now");
     paths
+}
+
+/// Every method of every path, with HEAD left to GET.
+pub(crate) fn operations() -> BTreeSet<(String, String)> {
+    let below = methods_of(ADMINISTRATION);
+    let below = below
+        .into_iter()
+        .map(|(path, method)| (format!("/api/admin{path}"), method));
+    methods_of(ROUTER).into_iter().chain(below).collect()
+}
+
+fn methods_of(source: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for call in source.split(".route(").skip(1) {
+        let Some(text) = call.trim_start().strip_prefix('"') else {
+            continue;
+        };
+        let (path, handlers) = text.split_once('"').expect("the path ends");
+        let mut depth = 1;
+        let end = handlers.find(|c| {
+            depth += match c {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        let handlers = &handlers[..end.expect("the call ends")];
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let call = format!("{method}(");
+            let named = handlers.match_indices(&call).any(|(at, _)| {
+                !handlers[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
+            });
+            if named {
+                found.push((path.to_owned(), method.to_owned()));
+            }
+        }
+    }
+    found
 }

@@ -23,6 +23,14 @@ use super::{
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_auth-agent");
 
+/// A tool that `./test` installs.
+pub(crate) fn tool(name: &str) -> PathBuf {
+    let tools = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../test-tools");
+    let tool = tools.join(name);
+    assert!(tool.exists(), "{name} is missing: run `./test` once");
+    tool
+}
+
 /// Which lines it logs.
 const LOG: &str = "AUTH_AGENT_LOG";
 

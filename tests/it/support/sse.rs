@@ -7,7 +7,11 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{ledger, process::PATIENCE};
+use super::{
+    described::{self, Answer, assert_described, assert_event_described},
+    ledger,
+    process::PATIENCE,
+};
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +46,22 @@ pub(crate) struct Sse {
     pub(crate) retry: Option<u64>,
     chunks: Chunks,
     buffer: Vec<u8>,
+    path: String,
 }
 
 impl Sse {
     pub(crate) fn new(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
+        let path = response.url().path().to_owned();
+        assert_described(&Answer {
+            method: "GET",
+            path: &path,
+            sent: None,
+            status,
+            headers: described::plain(&headers),
+            body: None,
+        });
         let chunks = response
             .bytes_stream()
             .map(|chunk| chunk.map(|bytes| bytes.to_vec()));
@@ -59,6 +73,7 @@ impl Sse {
             retry: None,
             chunks,
             buffer: Vec::new(),
+            path,
         }
     }
 
@@ -82,6 +97,7 @@ impl Sse {
                 if let Some(data) = data {
                     event.data = serde_json::from_str(&data).expect("data is JSON");
                     ledger::note_all(&event.data);
+                    assert_event_described(&self.path, &event.data);
                     return Some(event);
                 }
                 continue;
