@@ -13,6 +13,7 @@ use crate::{
     support::{
         Agent, Api, Authorize, Backend, Client, Env, Reply, WaitingPage,
         api::authentication,
+        described,
         process::{PATIENCE, arbitrary},
     },
 };
@@ -52,7 +53,13 @@ impl Book {
 
     /// The answer, unless the server dies first.
     async fn answer(&self, call: RequestBuilder, expected: u16) -> Option<Reply> {
-        let response = call.send().await.ok()?;
+        let (http, request) = call.build_split();
+        let request = request.expect("the call is whole");
+        let (method, path) = (
+            request.method().to_string(),
+            request.url().path().to_owned(),
+        );
+        let response = http.execute(request).await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.ok()?;
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
@@ -62,6 +69,15 @@ impl Book {
             text,
             json,
         };
+        described::assert_described(&described::Answer {
+            method: &method,
+            path: &path,
+            sent: None,
+            status,
+            headers: described::plain(&reply.headers),
+            body: Some(&reply.text),
+        });
+        let reply = reply.expect(expected);
         let reply = reply.expect(expected);
         self.answers.send_modify(|answers| *answers += 1);
         Some(reply)

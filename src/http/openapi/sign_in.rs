@@ -233,12 +233,12 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         )
         .may(
             "expected_origin",
-            text_of(1, MAX_FIELD_BYTES),
+            or_null(text_of(1, MAX_FIELD_BYTES)),
             "The website that it means to sign in to, as an origin.",
         )
         .may(
             "expected_client_id",
-            text_of(1, MAX_FIELD_BYTES),
+            or_null(text_of(1, MAX_FIELD_BYTES)),
             "The same as a client id.",
         );
     let authenticated = object()

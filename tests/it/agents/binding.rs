@@ -19,7 +19,7 @@ async fn from_elsewhere(
         call = call.header(*name, *value);
     }
     let call = call.json(&authentication(&page.request_id, agent));
-    Reply::read(call.send().await.expect("the server answers")).await
+    server.api().send(call).await
 }
 
 const LEVELS: [&str; 3] = ["none", "address", "browser"];
