@@ -4,6 +4,7 @@
 //! and names of values come from the code that answers, so that they cannot drift from it; that nothing is
 //! missing is shown by the tests, whose client holds every answer it gets against this document.
 
+mod administered;
 mod administration;
 mod operation;
 mod operators;
@@ -74,7 +75,7 @@ fn schemas() -> Map<String, Value> {
         sign_in::schemas(),
         tokens::schemas(),
         operators::schemas(),
-        administration::schemas(),
+        administered::schemas(),
     ];
     let mut schemas: Map<String, Value> = families
         .into_iter()

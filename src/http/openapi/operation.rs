@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::schema::{Object, object, one_of, text};
+use super::schema::{Object, object, one_of, text, with_nulls};
 use crate::{http::error::status_of, oauth::ErrorCode};
 
 pub(super) const JSON: &str = "application/json";
@@ -162,6 +162,15 @@ impl Operation {
             .refuses_as(StatusCode::REQUEST_TIMEOUT, ErrorCode::InvalidRequest, "the body did not arrive in time")
             .refuses(ErrorCode::TooLarge, "the body is larger than this path takes")
             .refuses(ErrorCode::UnsupportedMediaType, "the body is of another type")
+    }
+
+    /// Parameters in a form, or as JSON, where null counts as absent.
+    pub(super) fn takes_parameters(self, schema: &Value, required: bool, example: &Value) -> Self {
+        let mut taking = self.takes(&[FORM, JSON], schema, required, example);
+        if let Some(body) = &mut taking.body {
+            body["content"][JSON]["schema"] = with_nulls(schema.clone());
+        }
+        taking
     }
 
     fn at(&mut self, status: u16) -> &mut Answer {

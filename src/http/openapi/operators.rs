@@ -88,7 +88,7 @@ fn metadata_schema() -> Value {
 pub(super) fn schemas() -> Vec<(&'static str, Value)> {
     let key = object()
         .must("kid", text(), "The key's thumbprint (RFC 7638).")
-        .must("alg", super::administration::algorithms(), "")
+        .must("alg", super::administered::algorithms(), "")
         .must("use", exactly("sig"), "")
         .must("kty", super::schema::one_of(["OKP", "EC", "RSA"]), "")
         .may("crv", text(), "Of OKP and EC: the curve.")

@@ -87,6 +87,23 @@ pub(super) fn or_null(mut schema: Value) -> Value {
     schema
 }
 
+/// An object whose members may be null where they need not be there.
+pub(super) fn with_nulls(mut schema: Value) -> Value {
+    let required = schema["required"].clone();
+    let is_required = |name: &str| {
+        let mut names = required.as_array().into_iter().flatten();
+        names.any(|required| required == name)
+    };
+    if let Some(members) = schema["properties"].as_object_mut() {
+        for (name, member) in members {
+            if !is_required(name) {
+                *member = or_null(member.take());
+            }
+        }
+    }
+    schema
+}
+
 /// The same with the value that holds when nothing is said.
 pub(super) fn or(mut schema: Value, default: impl Serialize) -> Value {
     schema["default"] = json!(default);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    operation::{FORM, JSON, Operation, get, post},
+    operation::{Operation, get, post},
     schema::{
         Object, exactly, flag, id, list, named, object, one_of, scope, seconds, text, text_like,
         uri,
@@ -36,7 +36,7 @@ fn by_a_client(operation: Operation, schema: &Value, example: &Value) -> Operati
         .tagged(TOKENS)
         .secured("client_secret_basic")
         .or_otherwise()
-        .takes(&[FORM, JSON], schema, true, example)
+        .takes_parameters(schema, true, example)
         .refuses(Code::InvalidRequest, "a parameter is missing or repeated, or two ways of authentication are used")
         .refuses(Code::InvalidClient, "the client is not known, its authentication failed, or it is registered for another way")
         .refuses(Code::SlowDown, "too many authentications of this client failed, or too many secrets are being verified")
@@ -137,7 +137,7 @@ pub(super) fn operations() -> Vec<Operation> {
         userinfo(get("/userinfo", "userinfo", "Claims about a token's subject")),
         userinfo(post("/userinfo", "userinfoByForm", "Claims, with the token in a form"))
             .or_otherwise()
-            .takes(&[FORM, JSON], &form, false, &json!({ "access_token": "eyJ..." })),
+            .takes_parameters(&form, false, &json!({ "access_token": "eyJ..." })),
     ]
 }
 
