@@ -34,6 +34,7 @@ mod secrecy;
 mod shutdown;
 mod sql;
 mod start;
+mod statements;
 mod store;
 mod support;
 mod surface;
