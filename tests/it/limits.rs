@@ -1,6 +1,8 @@
 //! How often a caller may come (`http-api.md`, §6). The limits here are so slow that nothing is won
 //! back while a test runs.
 
+mod counted;
+
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
