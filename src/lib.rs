@@ -18,6 +18,7 @@
 //! | [`cli`] | a file for each job |
 //! | [`config`] | settings, read and checked once |
 //! | [`edge`] | where time and randomness enter |
+//! | `trace` | spans for a collector of traces |
 //!
 //! Arrows point one way: `cli → http → {store, crypto, push, view} → {domain, oauth}`.
 
@@ -30,4 +31,5 @@ pub mod http;
 pub mod oauth;
 pub mod push;
 pub mod store;
+mod trace;
 pub mod view;

@@ -2,10 +2,17 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, LevelFilter, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
 
 use super::Failure;
-use crate::config::LogFormat;
+use crate::{config::LogFormat, trace};
 
 /// Which lines are written: `info`, or `auth_agent=debug,warn`.
 const VARIABLE: &str = "AUTH_AGENT_LOG";
@@ -13,12 +20,16 @@ const VARIABLE: &str = "AUTH_AGENT_LOG";
 /// Changes which lines are written; the text was checked where settings are read.
 pub(crate) type SetFilter = Box<dyn Fn(&str) -> Result<(), Failure> + Send + Sync>;
 
+/// What takes the spans that are made for a collector.
+pub(crate) type SpanLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Starts logging, human on a terminal and JSON otherwise unless `format` says which. Without a
-/// `filter` the environment says which lines, and `level` where it does not.
+/// `filter` the environment says which lines, and `level` where it does not. `spans` takes no lines.
 pub(crate) fn start(
     format: Option<LogFormat>,
     filter: Option<&str>,
     level: LevelFilter,
+    spans: Option<SpanLayer>,
 ) -> Result<SetFilter, Failure> {
     let builder = EnvFilter::builder().with_default_directive(level.into());
     let filter = match filter {
@@ -35,38 +46,31 @@ pub(crate) fn start(
     } else {
         LogFormat::Json
     });
+    let (filter, handle) = reload::Layer::new(filter);
+    // Spans for a collector are no part of the lines.
+    let told = filter_fn(|metadata| metadata.target() != trace::TARGET);
+    let filter = filter.and(told.with_max_level_hint(LevelFilter::TRACE));
     // A line that cannot be written, because the terminal is gone, is lost: telling of it there would
     // end the program.
-    let lines = fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         .log_internal_errors(false);
-    let cannot = |error: String| Failure::failed(format!("cannot log: {error}"));
-    match format {
-        LogFormat::Human => {
-            let lines = lines.with_ansi(on_terminal).with_filter_reloading();
-            let handle = lines.reload_handle();
-            lines
-                .try_init()
-                .map_err(|error| cannot(error.to_string()))?;
-            Ok(Box::new(move |text| {
-                let filter = parsed(text, level)?;
-                handle.reload(filter).map_err(Failure::failed)
-            }))
-        }
+    let lines = match format {
+        LogFormat::Human => lines.with_ansi(on_terminal).with_filter(filter).boxed(),
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(true);
-            let lines = lines.with_filter_reloading();
-            let handle = lines.reload_handle();
-            lines
-                .try_init()
-                .map_err(|error| cannot(error.to_string()))?;
-            Ok(Box::new(move |text| {
-                let filter = parsed(text, level)?;
-                handle.reload(filter).map_err(Failure::failed)
-            }))
+            lines.with_filter(filter).boxed()
         }
-    }
+    };
+    let layers: Vec<_> = spans.into_iter().chain([lines]).collect();
+    tracing_subscriber::registry()
+        .with(layers)
+        .try_init()
+        .map_err(|error| Failure::failed(format!("cannot log: {error}")))?;
+    Ok(Box::new(move |text| {
+        let filter = parsed(text, level)?;
+        handle.reload(filter).map_err(Failure::failed)
+    }))
 }
 
 fn parsed(text: &str, level: LevelFilter) -> Result<EnvFilter, Failure> {

@@ -32,6 +32,8 @@ mod signals;
 mod table;
 mod thing;
 mod token;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::{ffi::OsString, process::ExitCode, time::Duration};
 

@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
+use tokio::time::Instant;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{
@@ -23,6 +24,9 @@ use crate::{
 
 /// A server that was told to stop is gone within ten seconds; this leaves some for the rest.
 const STOPS_WITHIN: Duration = Duration::from_millis(9_500);
+/// How long the last traces may take on their way, of that.
+#[cfg(feature = "otel")]
+const TRACES_WITHIN: Duration = Duration::from_secs(2);
 
 /// The server's settings.
 #[derive(Debug, Args)]
@@ -36,7 +40,12 @@ pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Resu
     let mut config = serve.config;
     config.read_environment()?;
     config.validate()?;
-    let set_filter = logging::start(config.log_format, Some(&config.log), LevelFilter::INFO)?;
+    #[cfg(feature = "otel")]
+    let (traces, spans) = super::traces::Traces::start()?;
+    #[cfg(not(feature = "otel"))]
+    let spans = None;
+    let (format, filter) = (config.log_format, Some(config.log.as_str()));
+    let set_filter = logging::start(format, filter, LevelFilter::INFO, spans)?;
     let mut signals = StopSignals::catch()
         .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
 
@@ -70,16 +79,23 @@ pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Resu
     }
     tracing::info!("stopping: ending streams, finishing requests in flight");
     stop.cancel();
-    tokio::select! {
+    let until = Instant::now() + STOPS_WITHIN;
+    let ended = tokio::select! {
         () = &mut running => {
             tracing::info!("stopped");
             Ok(())
         }
         () = signals.next() => Err(Failure::failed("stopped at once by a second signal")),
-        () = tokio::time::sleep(STOPS_WITHIN) => {
+        () = tokio::time::sleep_until(until) => {
             Err(Failure::failed("did not finish in time and was stopped; nothing that was answered is lost"))
         }
+    };
+    #[cfg(feature = "otel")]
+    if let (Some(traces), Ok(())) = (traces, &ended) {
+        let left = until.saturating_duration_since(Instant::now());
+        traces.finish(left.min(TRACES_WITHIN)).await;
     }
+    ended
 }
 
 /// Says what the start did, and after the first one what to try next.

@@ -14,12 +14,13 @@ use dashmap::mapref::entry::Entry;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use subtle::ConstantTimeEq as _;
 use tokio::{sync::watch, time::Instant};
+use tracing::Instrument;
 use zeroize::Zeroizing;
 
 pub use super::offload::{Busy, Load};
 use super::offload::{Offload, Place};
 use super::{MacKey, Secret};
-use crate::edge;
+use crate::{edge, trace};
 
 /// Memory, passes and lanes of a new hash: what OWASP asks for with 19 MiB (`m=19456, t=2, p=1`).
 /// They stand in every hash, so raising them leaves older hashes valid.
@@ -93,7 +94,7 @@ impl Hasher {
         let begun = Instant::now();
         let hash = turn
             .run(move || argon2id()?.hash_password_with_salt(secret.expose().as_bytes(), &salt));
-        let hash = hash.await?;
+        let hash = hash.instrument(trace::hash()).await?;
         self.shared.seconds.observe(begun.elapsed().as_secs_f64());
         // With fixed parameters and salt the only way to fail is for want of memory.
         hash.map(|hash| hash.to_string()).map_err(|_| Busy)
@@ -147,7 +148,8 @@ impl Hasher {
                 receiver
             }
         };
-        let answer = *answer.wait_for(Option::is_some).await.map_err(|_| Busy)?;
+        let answered = answer.wait_for(Option::is_some).instrument(trace::hash());
+        let answer = *answered.await.map_err(|_| Busy)?;
         answer.ok_or(Busy)
     }
 }

@@ -27,6 +27,7 @@ use crate::{
     },
     oauth::ErrorCode,
     store::Situation,
+    trace,
 };
 
 /// The call. Fields are checked by hand, so that the answer names the one at fault.
@@ -94,6 +95,7 @@ async fn signed_in(app: &App, caller: &Caller, request: Request) -> Result<Respo
     app.limits.admit_call(&agent_id)?;
     // A text that is no id is no request; but a suspended agent is not told even that.
     let request: Option<RequestId> = request_id.parse().ok();
+    request.as_ref().inspect(|request| trace::is_about(request));
     let request = request.unwrap_or_else(|| RequestId::from_uuid(uuid::Uuid::nil()));
 
     let bound = Bound::new(app, caller, cookies).await?;

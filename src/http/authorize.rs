@@ -23,6 +23,7 @@ use crate::{
     edge,
     oauth::{self, AuthorizationRequest, ErrorCode, Fault, OAuthError, Parameters, RedirectTarget},
     store::{NewDetails, NewRequest, Situation, StoreError},
+    trace,
 };
 
 /// How often a creation is tried when the same browser sends the same parameters many times at once.
@@ -263,6 +264,7 @@ async fn open(
         let metadata = caller.metadata(Actor::Browser, Some(address_hash.clone()));
         match app.store.create_request(new, &metadata).await {
             Ok(state) => {
+                trace::is_about(&id);
                 tracing::info!(request = %id, client = %client_id, "a sign-in was begun");
                 let client = client.state;
                 return Ok(Opened {

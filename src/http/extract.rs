@@ -20,6 +20,7 @@ use super::{ApiError, app::App, layer::CallId};
 use crate::{
     domain::{Actor, Metadata, RequestId},
     oauth::{ErrorCode, Parameters},
+    trace,
 };
 
 /// Largest body of a form or JSON request, in bytes.
@@ -252,7 +253,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        Ok(Self(path.map(|Path(id)| id).unwrap_or_default()))
+        let id = path.map(|Path(id)| id).unwrap_or_default();
+        if let Ok(request) = id.parse() {
+            trace::is_about(&request);
+        }
+        Ok(Self(id))
     }
 }
 

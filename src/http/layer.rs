@@ -1,12 +1,12 @@
 //! What holds for every response: its headers, its `X-Request-Id`, one log line, and that a panic
 //! in one handler is a 500 for its caller and nothing to the others.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -16,8 +16,8 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Span};
 
-use super::{ApiError, measures::Measures};
-use crate::{edge, oauth::ErrorCode};
+use super::{ApiError, measures::Measures, reload::Replaceable};
+use crate::{config::TrustedProxies, edge, oauth::ErrorCode, trace};
 
 /// The id of one HTTP request, in `X-Request-Id`, in every log line and in the events it causes.
 #[derive(Debug, Clone)]
@@ -29,6 +29,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) fn around<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     measures: Arc<Measures>,
+    proxies: Arc<Replaceable<TrustedProxies>>,
 ) -> Router<S> {
     router
         .layer(CatchPanicLayer::custom(
@@ -46,11 +47,14 @@ pub(crate) fn around<S: Clone + Send + Sync + 'static>(
                 .into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state(measures, every_response))
+        .layer(middleware::from_fn_with_state(
+            (measures, proxies),
+            every_response,
+        ))
 }
 
 async fn every_response(
-    State(measures): State<Arc<Measures>>,
+    State((measures, proxies)): State<(Arc<Measures>, Arc<Replaceable<TrustedProxies>>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -58,21 +62,26 @@ async fn every_response(
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let call_id = call_id(&request);
     request.extensions_mut().insert(CallId(call_id.clone()));
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let peer = peer.map(|info| info.0.ip());
+    let is_proxy = || peer.is_some_and(|peer| proxies.get().trust(peer));
+    let call = trace::Call::begun(&request, &call_id, is_proxy);
     let method = request.method().clone();
     // The path and never the query: `state`, codes and tokens travel there.
     let path = request.uri().path().to_owned();
     // Of the highest level, so that no filter of lines takes the id off those that are left.
     let span = tracing::error_span!("call", id = %call_id, %method, path);
-    let mut response = async {
+    let answering = async {
         let response = next.run(request).await;
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     }
-    .instrument(span)
-    .await;
+    .instrument(span);
+    let mut response = call.within(answering).await;
     // A router within this one knows more of the path.
     let matched = response.extensions_mut().remove().or(matched);
     let template = matched.as_ref().map(MatchedPath::as_str);
+    call.answered(template, response.status());
     let took = begun.elapsed();
     measures
         .routes
@@ -214,6 +223,7 @@ mod tests {
             let router = around(
                 Router::new().route("/", get(handler)),
                 Arc::new(Measures::new("")),
+                Arc::new(Replaceable::new(TrustedProxies::default())),
             );
             let request = Request::get("/").header(X_REQUEST_ID, "call-0001");
             let response = router.oneshot(request.body(Body::empty()).unwrap()).await;

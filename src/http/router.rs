@@ -58,7 +58,8 @@ pub(crate) fn router(app: Arc<App>, served: Served) -> Router {
         };
         below.fallback(not_found)
     };
-    layer::around(mounted, Arc::clone(&app.measures)).with_state(app)
+    let (measures, proxies) = (&app.measures, &app.trusted_proxies);
+    layer::around(mounted, Arc::clone(measures), Arc::clone(proxies)).with_state(app)
 }
 
 /// What browsers, agents and websites call.

@@ -26,6 +26,7 @@ use crate::{
     },
     edge,
     oauth::{ErrorCode, Parameters},
+    trace,
 };
 
 /// The handler.
@@ -178,11 +179,13 @@ async fn redeem(
     match outcome {
         Ok(()) => {
             let request = presented.request_id;
+            trace::is_about(&request);
             tracing::info!(%request, client = %by.id, "a code was exchanged");
             issue::tokens(app, &request, &seen, true).await
         }
         Err(refusal) => {
             let request = presented.request_id;
+            trace::is_about(&request);
             tracing::info!(%request, client = %by.id, ?refusal, "a code was refused");
             Err(match refusal {
                 // A stranger who holds somebody's code learns nothing about it.
@@ -255,6 +258,7 @@ async fn rotate(
             .await?;
         let refusal = match outcome {
             Ok(_) => {
+                trace::is_about(&request);
                 tracing::info!(%request, client = %by.id, "a grant was refreshed");
                 return issue::tokens(app, &request, &seen, false).await;
             }
@@ -269,6 +273,7 @@ async fn rotate(
             }
             Err(refusal) => refusal,
         };
+        trace::is_about(&request);
         tracing::info!(%request, client = %by.id, ?refusal, "a refresh token was refused");
         return Err(match refusal {
             RefreshRefusal::NotLive

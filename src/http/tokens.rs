@@ -29,6 +29,7 @@ use crate::{
     },
     oauth::{ErrorCode, Parameters},
     store::Situation,
+    trace,
 };
 
 fn no_store(body: Value) -> Response {
@@ -242,6 +243,7 @@ async fn revoked(
         }
         if is_its_own {
             let request = token.request();
+            trace::is_about(request);
             tracing::info!(%request, client = %by.id, "a token was revoked");
         }
     }

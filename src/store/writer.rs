@@ -9,6 +9,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     Measures, StoreError,
@@ -18,7 +19,7 @@ use super::{
     database::{Target, Writable},
     sql,
 };
-use crate::{domain::StreamId, edge::Clock};
+use crate::{domain::StreamId, edge::Clock, trace};
 
 /// Commands in one transaction at most: enough to share the cost of the commit, few enough that
 /// nobody waits long for the others.
@@ -55,6 +56,7 @@ impl WriterHandle {
             .send((append, answer))
             .await
             .map_err(|_| StoreError::Stopped)?;
+        let answered = answered.instrument(trace::commit());
         answered.await.map_err(|_| StoreError::Stopped)?
     }
 

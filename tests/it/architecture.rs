@@ -11,21 +11,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("oauth", &["domain"]),
     ("edge", &["domain"]),
-    ("crypto", &["domain", "edge"]),
-    ("store", &["domain", "edge"]),
+    ("trace", &["domain"]),
+    ("crypto", &["domain", "edge", "trace"]),
+    ("store", &["domain", "edge", "trace"]),
     ("push", &["domain", "store", "edge"]),
     ("view", &["domain"]),
     ("config", &["domain", "crypto", "store"]),
     (
         "http",
         &[
-            "config", "crypto", "domain", "edge", "oauth", "push", "store", "view",
+            "config", "crypto", "domain", "edge", "oauth", "push", "store", "trace", "view",
         ],
     ),
     (
         "cli",
         &[
-            "config", "crypto", "domain", "edge", "http", "oauth", "store",
+            "config", "crypto", "domain", "edge", "http", "oauth", "store", "trace",
         ],
     ),
 ];

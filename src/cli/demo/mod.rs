@@ -45,7 +45,7 @@ pub(crate) struct Demo {
 
 /// Does the job.
 pub(crate) async fn run(args: &Demo, output: Output) -> Result<(), Failure> {
-    drop(logging::start(None, None, LevelFilter::WARN)?);
+    drop(logging::start(None, None, LevelFilter::WARN, None)?);
     let mut signals = StopSignals::catch()
         .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
     let stage = Stage::set(args.port, args.website_port).await?;
