@@ -2,6 +2,7 @@
 #![expect(
     dead_code,
     unused_imports,
+    unused_macros,
     reason = "the support is that of all the other tests"
 )]
 
@@ -190,6 +191,7 @@ async fn the_trace_of_a_trusted_proxy_is_gone_on_with() {
     let mut server = TestServer::start(Backend::Sqlite, |options| {
         options
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
             .env("OTEL_SERVICE_NAME", "sign-in")
             .flag("--trusted-proxies", "127.0.0.0/8");
     })
