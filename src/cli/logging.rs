@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
-    filter::{FilterExt, LevelFilter, filter_fn},
+    filter::{FilterExt, LevelFilter, dynamic_filter_fn},
     fmt,
     layer::SubscriberExt,
     reload,
@@ -47,8 +47,10 @@ pub(crate) fn start(
         LogFormat::Json
     });
     let (filter, handle) = reload::Layer::new(filter);
-    // Spans for a collector are no part of the lines.
-    let told = filter_fn(|metadata| metadata.target() != trace::TARGET);
+    // Spans for a collector are no part of the lines. Asked each time and not once for a place in the code:
+    // a library that only asks whether it would be heard leaves that answer behind, and a line whose place
+    // is not asked about again would be taken by it.
+    let told = dynamic_filter_fn(|metadata, _| metadata.target() != trace::TARGET);
     let filter = filter.and(told.with_max_level_hint(LevelFilter::TRACE));
     // A line that cannot be written, because the terminal is gone, is lost: telling of it there would
     // end the program.

@@ -14,8 +14,8 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData},
 };
-use tracing::Level;
-use tracing_subscriber::{Layer, filter::Targets};
+
+use tracing_subscriber::{Layer, filter::dynamic_filter_fn};
 
 use super::{Failure, logging::SpanLayer};
 use crate::trace;
@@ -50,7 +50,10 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_level(false)
-            .with_filter(Targets::new().with_target(trace::TARGET, Level::ERROR));
+            // Asked each time, as that of the lines is (see `logging`).
+            .with_filter(dynamic_filter_fn(|metadata, _| {
+                metadata.target() == trace::TARGET
+            }));
         Ok((Some(Self { provider }), Some(Box::new(layer))))
     }
 
