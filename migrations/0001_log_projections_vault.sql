@@ -82,7 +82,7 @@ create table checkpoints (
 );
 insert into checkpoints (name, position) values
     ('requests', 0), ('agents', 0), ('clients', 0), ('owners', 0), ('keys', 0),
-    ('statistics', 0), ('revocations', 0), ('abandoned', 0), ('finished', 0);
+    ('statistics', 0), ('revocations', 0), ('compromises', 0), ('abandoned', 0), ('finished', 0);
 
 -- Asynchronous projection: counters.
 create table statistics (

@@ -31,17 +31,21 @@ pub(crate) enum Follower {
     /// Writes the `Revoked` of each grant that a suspension or revocation cut off, and of each page
     /// that waits for a revoked client, which wakes it.
     Revocations,
+    /// The same for each sign-in under a derivation key that was compromised: as many as there are, so
+    /// that nobody else's `Revoked` waits for them.
+    Compromises,
 }
 
 impl Follower {
     /// All of them.
-    pub(crate) const ALL: [Self; 2] = [Self::Statistics, Self::Revocations];
+    pub(crate) const ALL: [Self; 3] = [Self::Statistics, Self::Revocations, Self::Compromises];
 
     /// The name of its checkpoint.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Statistics => "statistics",
             Self::Revocations => "revocations",
+            Self::Compromises => "compromises",
         }
     }
 }
@@ -51,6 +55,7 @@ pub async fn follow(store: Arc<Store>, stop: CancellationToken) {
     tokio::join!(
         run(&store, Follower::Statistics, &stop),
         run(&store, Follower::Revocations, &stop),
+        run(&store, Follower::Compromises, &stop),
     );
 }
 
@@ -136,6 +141,14 @@ async fn read_on(
                 }
                 None
             }
+            Follower::Compromises => {
+                revoke_under(store, &compromised(&events), stop).await?;
+                if stop.is_cancelled() {
+                    // The rest is for the next start.
+                    return Ok(());
+                }
+                None
+            }
         };
         let advance = Advance {
             follower: follower.name(),
@@ -191,10 +204,6 @@ async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(),
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerSuspended,
             ),
-            (
-                StreamId::DerivationKey(_),
-                Fact::DerivationKey(DerivationKeyFact::Compromised(_)),
-            ) => (store.sign_ins(&after).await?, RevokedReason::KeyCompromised),
             (StreamId::Owner(owner), Fact::Owner(OwnerFact::Erased(_))) => (
                 store.requests_of_owner(owner, &after).await?,
                 RevokedReason::OwnerErased,
@@ -209,6 +218,43 @@ async fn revoke_what_was_cut_off(store: &Store, event: &Committed) -> Result<(),
             revoke(store, request, position, reason).await?;
         }
     }
+}
+
+/// Derivation keys that were compromised, and the last of those events' places.
+fn compromised(events: &[Committed]) -> (Vec<&str>, u64) {
+    let mut position = 0;
+    let ids = events
+        .iter()
+        .filter_map(|event| match (&event.stream, &event.recorded.fact) {
+            (
+                StreamId::DerivationKey(id),
+                Fact::DerivationKey(DerivationKeyFact::Compromised(_)),
+            ) => {
+                position = event.recorded.position;
+                Some(id.as_str())
+            }
+            _ => None,
+        });
+    (ids.collect(), position)
+}
+
+/// Ends all sign-ins under the keys, in one pass. Those that have ended are passed over where they are
+/// stored, so that one that was interrupted goes on where it was.
+async fn revoke_under(
+    store: &Store,
+    (keys, position): &(Vec<&str>, u64),
+    stop: &CancellationToken,
+) -> Result<(), StoreError> {
+    let mut after = String::new();
+    while !keys.is_empty() && !stop.is_cancelled() {
+        let requests = store.sign_ins_under(keys, &after).await?;
+        let Some(last) = requests.last() else { break };
+        after = last.to_string();
+        for request in &requests {
+            revoke(store, request, *position, RevokedReason::KeyCompromised).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn revoke(

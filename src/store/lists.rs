@@ -197,8 +197,14 @@ impl Store {
             .await
     }
 
-    pub(crate) async fn sign_ins(&self, after: &str) -> Result<Vec<RequestId>, StoreError> {
-        self.request_ids(sql::SIGN_INS, "", after).await
+    /// Sign-ins that have not ended, under any of the derivation keys.
+    pub(crate) async fn sign_ins_under(
+        &self,
+        keys: &[&str],
+        after: &str,
+    ) -> Result<Vec<RequestId>, StoreError> {
+        let keys = serde_json::to_string(keys)?;
+        self.request_ids(sql::SIGN_INS_UNDER, &keys, after).await
     }
 
     async fn request_ids(

@@ -430,10 +430,19 @@ pub(crate) const SIGNING_KEYS: Text =
 pub(crate) const DELETE_SIGNING_KEYS: Text = texts!("delete from signing_keys where id in", "");
 pub(crate) const DELETE_DERIVATION_KEYS: Text =
     texts!("delete from derivation_keys where id in", "");
-/// Sign-ins whatever they are of, in pages by id.
-pub(crate) const SIGN_INS: Text = both(
-    "select id from requests where agent_id is not null and id > $2 and $1 = '' order by id limit $3",
-);
+/// Sign-ins that have not ended, under any of the derivation keys `$1`, in pages by id. The tag of a state
+/// stands first in its text, and an id of a key nowhere but among those that the sign-in was derived under.
+pub(crate) const SIGN_INS_UNDER: Text = Text {
+    sqlite: "select id from requests where agent_id is not null and id > $2
+        and (state like '{\"state\":\"authenticated\"%' or state like '{\"state\":\"redeemed\"%')
+        and exists (select 1 from json_each($1) as k where instr(requests.state, '\"' || k.value || '\"') > 0)
+        order by id limit $3",
+    postgres: "select id from requests where agent_id is not null and id > $2
+        and (state like '{\"state\":\"authenticated\"%' or state like '{\"state\":\"redeemed\"%')
+        and exists (select 1 from json_array_elements_text($1::json) as k(value)
+            where strpos(requests.state, '\"' || k.value || '\"') > 0)
+        order by id limit $3",
+};
 pub(crate) const INSERT_DERIVATION_KEYS: Text = rows!(
     "insert into derivation_keys (id, sealed, created_at)
      select r.value->>'id', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
