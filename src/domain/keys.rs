@@ -262,7 +262,20 @@ pub enum DueStep {
 /// A key that waits to be used: another one is not made beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("another key is about to be used")]
-pub struct RotationPending;
+pub struct RotationPending {
+    /// What it is for.
+    pub group: KeyGroup,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl RotationPending {
+    /// When it will be used.
+    #[must_use]
+    pub fn activates_at(&self, schedule: &KeySchedule) -> Timestamp {
+        self.created_at + schedule.ahead(self.group)
+    }
+}
 
 /// Every key there has ever been.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -337,13 +350,16 @@ impl Keys {
     ///
     /// [`RotationPending`] while one that was made earlier is not used yet.
     pub fn rotate(&self, group: KeyGroup) -> Result<Option<&KnownKey>, RotationPending> {
-        if self
+        let pending = self
             .living(group)
-            .any(|known| known.key.activated.is_none())
-        {
-            return Err(RotationPending);
+            .find(|known| known.key.activated.is_none());
+        match pending {
+            Some(known) => Err(RotationPending {
+                group,
+                created_at: known.key.created_at,
+            }),
+            None => Ok(self.active(group)),
         }
-        Ok(self.active(group))
     }
 }
 

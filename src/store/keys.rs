@@ -204,8 +204,8 @@ impl Store {
             }
             match self.writer.append(append).await {
                 Ok(_) => return Ok(Ok(())),
-                Err(StoreError::Claimed { .. }) => return Ok(Err(RotationPending)),
-                Err(StoreError::Conflict) => {}
+                // Whoever was first is found when it is looked again.
+                Err(StoreError::Claimed { .. } | StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }
         }

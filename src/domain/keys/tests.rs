@@ -148,7 +148,10 @@ fn a_second_rotation_waits_for_the_first() {
     let followed = story.keys.rotate(RS256).unwrap().map(|known| &*known.id);
     assert_eq!(followed, Some("a"));
     let story = story.then("b", generated(RS256));
-    assert_eq!(story.keys.rotate(RS256), Err(RotationPending));
+    let pending = story.keys.rotate(RS256).unwrap_err();
+    assert_eq!(pending.group, RS256);
+    let due = story.due("b").map(|(_, at)| at);
+    assert_eq!(Some(pending.activates_at(&SCHEDULE)), due);
     // The other groups do not.
     assert!(story.keys.rotate(ES256).is_ok());
     assert_eq!(story.keys.rotate(KeyGroup::Derivation), Ok(None));

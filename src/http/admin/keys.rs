@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::Administrator;
 use crate::{
-    domain::{DueStep, KeyEnd, KeyGroup, KeySchedule, Keys, KnownKey, TokenAlgorithm},
+    domain::{
+        DueStep, KeyEnd, KeyGroup, KeySchedule, Keys, KnownKey, RotationPending, TokenAlgorithm,
+    },
     http::{
         ApiError,
         app::App,
@@ -90,6 +92,20 @@ impl RotateBody {
     }
 }
 
+fn refused(pending: RotationPending, schedule: &KeySchedule) -> ApiError {
+    let what = pending
+        .group
+        .algorithm()
+        .map_or("derivation", TokenAlgorithm::as_str);
+    let at = pending.activates_at(schedule);
+    ApiError::new(
+        ErrorCode::Conflict,
+        format!(
+            "a new {what} key is already there and will be used from {at} on: nothing was made, wait until then"
+        ),
+    )
+}
+
 /// POST /api/admin/keys/rotate: new keys, which work once they have been published for long enough; or
 /// at once, when the former ones are compromised.
 pub(super) async fn rotate(
@@ -99,8 +115,17 @@ pub(super) async fn rotate(
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
     let body: RotateBody = json_within(request, MAX_BODY_BYTES).await?;
+    let groups = body.groups()?;
+    let refused = |pending| refused(pending, &app.keys.schedule);
+    if !body.compromised {
+        // Before keys are made, which takes a while.
+        let keys = app.store.keys().await?;
+        for group in &groups {
+            keys.rotate(*group).map_err(refused)?;
+        }
+    }
     let mut new = Vec::new();
-    for group in body.groups()? {
+    for group in groups {
         new.push(app.keys.new_key(group).await?);
     }
     let metadata = administrator.acts(&app, &caller).await?;
@@ -109,12 +134,7 @@ pub(super) async fn rotate(
         tracing::warn!(by = ?metadata.actor, r#use = ?body.purpose, "keys were declared compromised");
     } else {
         let published = app.store.publish_keys(&new, &metadata).await?;
-        published.map_err(|_| {
-            ApiError::new(
-                ErrorCode::Conflict,
-                "a new key is already published and about to be used: wait until it is active",
-            )
-        })?;
+        published.map_err(refused)?;
     }
     app.keys.reload().await?;
     all(&app).await
