@@ -189,6 +189,77 @@ async fn one_round(api: &Api, by_owner: bool, before: usize) -> usize {
     redeemed.len()
 }
 
+/// The same with a compromise of the derivation keys, of codes and of refresh tokens by turns.
+async fn one_compromise(api: &Api, before: usize) -> usize {
+    let (client, agent) = both(api).await;
+    let waiting = Arc::new(codes(api, &client, &agent, REDEMPTIONS / 2).await);
+    let mut used = Vec::new();
+    for one in codes(api, &client, &agent, REDEMPTIONS / 2).await {
+        let reply = api
+            .redeem(&client, &one.code, &one.asked.pkce.verifier)
+            .await;
+        used.push(Tokens::of(reply));
+    }
+    let used = Arc::new(used);
+    let (answered, mut answers) = tokio::sync::mpsc::channel::<()>(REDEMPTIONS);
+    let call = |number: usize| {
+        let (api, client) = (api.clone(), client.clone());
+        let (waiting, used, answered) = (Arc::clone(&waiting), Arc::clone(&used), answered.clone());
+        tokio::spawn(async move {
+            let reply = if number % 2 == 0 {
+                let one = &waiting[number / 2];
+                api.redeem(&client, &one.code, &one.asked.pkce.verifier)
+                    .await
+            } else {
+                api.refresh(&client, used[number / 2].refresh()).await
+            };
+            let _ = answered.send(()).await;
+            reply
+        })
+    };
+    let mut calls: Vec<_> = (0..before).map(call).collect();
+    answers.recv().await.expect("one is answered");
+    let compromise = {
+        let api = api.clone();
+        let body = json!({"use": "derivation", "compromised": true});
+        tokio::spawn(async move { api.admin(Method::POST, "/keys/rotate", Some(body)).await })
+    };
+    calls.extend((before..REDEMPTIONS).map(call));
+    compromise.await.unwrap().expect(200);
+
+    let mut won = Vec::new();
+    for reply in join_all(calls).await {
+        let reply = reply.unwrap();
+        if reply.status == 200 {
+            won.push(Tokens::of(reply));
+        } else {
+            reply.refused(400, "invalid_grant");
+        }
+    }
+    for tokens in won.iter().chain(used.iter()) {
+        are_dead(api, &client, tokens).await;
+    }
+    for one in waiting.iter() {
+        let reply = api
+            .redeem(&client, &one.code, &one.asked.pkce.verifier)
+            .await;
+        reply.refused(400, "invalid_grant");
+    }
+    let ends = eventually("every sign-in's end", async || {
+        let events = history(api, &format!("agent_id={}&type=Revoked", agent.id)).await;
+        (events.len() >= REDEMPTIONS).then_some(events)
+    })
+    .await;
+    assert_eq!(ends.len(), REDEMPTIONS);
+    // In each stream the end is the last: nothing was issued after it.
+    for one in waiting.iter() {
+        let stream = format!("stream=auth_request/{}", one.page.request_id);
+        let events = history(api, &stream).await;
+        assert_eq!(events.last().unwrap()["type"], "Revoked");
+    }
+    won.len()
+}
+
 on_both_databases! {
     async fn of_a_thousand_parallel_redemptions_one_is_answered_and_in_the_end_nothing_lives(env: Env) {
         let server = env.start(long_lived).await;
@@ -286,6 +357,21 @@ on_both_databases! {
             assert_eq!(events_of(&events, "AgentAuthenticated").len(), 1);
             assert_eq!(events_of(&events, "CodeIssued").len(), 1);
         }
+    }
+
+    async fn whatever_a_compromise_raced_is_dead_once_it_is_answered_and_stays_dead(env: Env) {
+        let server = env.start(long_lived).await;
+        let api = server.api();
+        let (mut won, mut refused, mut before) = (0, 0, REDEMPTIONS / 2);
+        for _ in 0..ROUNDS {
+            let these = one_compromise(&api, before).await;
+            (won, refused) = (won + these, refused + REDEMPTIONS - these);
+            if won > 0 && refused > 0 {
+                break;
+            }
+            before = (before / 2).max(1);
+        }
+        assert!(won > 0 && refused > 0, "no race: {won} answered, {refused} refused");
     }
 
     async fn whatever_a_suspension_raced_is_dead_once_it_is_answered_and_stays_dead(env: Env) {
