@@ -187,6 +187,13 @@ impl TokenMinter {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
+    /// The key that signs with the algorithm now, by its id.
+    #[must_use]
+    pub fn signs_with(&self, algorithm: TokenAlgorithm) -> Option<String> {
+        let keys = self.keys();
+        keys.signer(algorithm).map(|key| key.kid().to_owned())
+    }
+
     /// Whether a signature may be asked for now: to be asked before anything is committed on the
     /// strength of which tokens are due.
     ///
@@ -261,13 +268,13 @@ impl TokenMinter {
         })
     }
 
-    /// Whether a text has the form of an access token, by a key that is not in the ring.
+    /// The key that a text in the form of an access token names, when it is not in the ring.
     #[must_use]
-    pub fn names_unknown_key(&self, token: &str) -> bool {
-        PresentedToken::read(token).is_some_and(|presented| {
-            is_access_token_type(&presented.header.typ)
-                && self.keys().by_kid(&presented.header.kid).is_none()
-        })
+    pub fn unknown_key(&self, token: &str) -> Option<String> {
+        let header = PresentedToken::read(token)?.header;
+        let unknown =
+            is_access_token_type(&header.typ) && self.keys().by_kid(&header.kid).is_none();
+        unknown.then_some(header.kid)
     }
 }
 

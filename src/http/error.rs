@@ -159,6 +159,11 @@ impl From<Malformed> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
+            // Whoever follows the keys says so and stops the server, once.
+            StoreError::Resealed => Self::new(
+                ErrorCode::TemporarilyUnavailable,
+                "the server is shutting down: try again shortly",
+            ),
             StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
             error => {
                 tracing::error!(%error, "the store could not serve a request");

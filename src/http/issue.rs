@@ -107,6 +107,13 @@ pub(crate) async fn tokens(
     let subject = Subject::of(client, sign_in);
     let current = &grant.current;
 
+    let algorithms = [
+        client.registered.access_token_algorithm(),
+        client.registered.id_token_signed_response_alg,
+    ];
+    app.keys
+        .ensure_signers(&algorithms, &seen.signing_keys)
+        .await?;
     let access = access_claims(app, request, &client_id, &subject, sign_in, grant);
     let alg = client.registered.access_token_algorithm();
     let access_token = app.minter.sign(alg, "at+jwt", &access).await?;

@@ -5,8 +5,10 @@
 //! yet looks for it before it refuses anything: when it is to derive under it, and when somebody
 //! presents what was made with it.
 
+mod load;
+
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -17,15 +19,15 @@ use zeroize::Zeroizing;
 
 use crate::{
     crypto::{
-        ArtefactKind, DerivationKeys, KeyRing, MasterKey, Presented, SigningKey, TokenMinter,
-        Verified,
+        ArtefactKind, DerivationKeys, MasterKey, Presented, SigningKey, TokenMinter, Verified,
     },
-    domain::{EventId, KeyGroup, KeySchedule, KeyStatus, Keys, RequestId, TokenAlgorithm},
+    domain::{EventId, KeyGroup, KeySchedule, RequestId, TokenAlgorithm},
     edge,
     oauth::ErrorCode,
     store::{KeyMaterial, NewKey, Store, StoreError},
 };
 
+use self::load::{Last, load};
 use super::ApiError;
 
 /// The algorithms that there is a signing key for.
@@ -123,86 +125,6 @@ pub(crate) async fn new_key(master_key: &MasterKey, group: KeyGroup) -> Result<N
     })
 }
 
-/// Everything read at one time.
-struct Loaded {
-    mark: u64,
-    /// Whether a step of some key comes by itself.
-    awaits: bool,
-    ring: Arc<KeyRing>,
-    derivation: Arc<DerivationKeys>,
-}
-
-async fn load(
-    store: &Store,
-    master_key: &MasterKey,
-    issuer: &str,
-    schedule: &KeySchedule,
-    known: Option<&KeyRing>,
-) -> Result<Loaded, KeysError> {
-    // First: what changes while the rest is read is read again.
-    let mark = store.keys_mark().await?;
-    let keys = store.keys().await?;
-    let open = |group: KeyGroup, stored: &KeyMaterial| {
-        master_key
-            .open(&context(group, &stored.id), &stored.sealed)
-            .map_err(|_| KeysError::Stored(stored.id.clone()))
-    };
-    let mut signing = HashMap::new();
-    for stored in store.signing_keys().await? {
-        let key = match known.and_then(|ring| ring.by_kid(&stored.id)) {
-            Some(key) => Arc::clone(key),
-            None => {
-                let unreadable = || KeysError::Stored(stored.id.clone());
-                let algorithm: TokenAlgorithm = stored.alg.parse().map_err(|_| unreadable())?;
-                let pkcs8 = open(KeyGroup::Signing(algorithm), &stored)?;
-                let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|_| unreadable())?;
-                Arc::new(key)
-            }
-        };
-        signing.insert(stored.id, key);
-    }
-    let mut derivation = Vec::new();
-    for stored in store.derivation_keys().await? {
-        let opened = open(KeyGroup::Derivation, &stored)?;
-        let key = <[u8; 32]>::try_from(opened.as_slice())
-            .map_err(|_| KeysError::Stored(stored.id.clone()))?;
-        derivation.push((stored.id, key));
-    }
-    let unusable = |error: String| KeysError::Unusable(error);
-    let derivation =
-        DerivationKeys::new(issuer, derivation).map_err(|error| unusable(error.to_string()))?;
-    let active = keys.active(KeyGroup::Derivation);
-    if !active.is_some_and(|active| derivation.knows(&active.id)) {
-        return Err(unusable(
-            "the derivation key that codes and refresh tokens are made with is missing".to_owned(),
-        ));
-    }
-    let ring = KeyRing::new(in_order(&keys, &mut signing));
-    Ok(Loaded {
-        mark,
-        awaits: keys
-            .0
-            .iter()
-            .any(|known| keys.due(known, schedule).is_some()),
-        ring: Arc::new(ring.map_err(|error| unusable(error.to_string()))?),
-        derivation: Arc::new(derivation),
-    })
-}
-
-/// The signing keys that have not ended: those that sign, then those that follow, then those that only
-/// verify.
-fn in_order(keys: &Keys, signing: &mut HashMap<String, Arc<SigningKey>>) -> Vec<Arc<SigningKey>> {
-    let mut order = Vec::new();
-    for status in [KeyStatus::Active, KeyStatus::Next, KeyStatus::Retiring] {
-        for known in keys.0.iter().rev() {
-            if keys.status(known) == status {
-                order.extend(signing.remove(&known.id));
-            }
-        }
-    }
-    order
-}
-
 /// The keys of a running server.
 pub(crate) struct LiveKeys {
     store: Arc<Store>,
@@ -211,8 +133,10 @@ pub(crate) struct LiveKeys {
     pub(crate) schedule: KeySchedule,
     pub(crate) minter: Arc<TokenMinter>,
     derivation: RwLock<Arc<DerivationKeys>>,
-    /// Mark of what was loaded last; held while loading, so that an older set never replaces a newer.
-    loaded: Mutex<(u64, bool)>,
+    /// Ids of the keys that there were.
+    ended: RwLock<HashSet<String>>,
+    /// What was loaded last; held while loading, so that an older set never replaces a newer.
+    loaded: Mutex<Last>,
     /// Somebody presented what names an unknown key.
     asked: Notify,
     /// How often keys were loaded because somebody asked.
@@ -228,6 +152,7 @@ impl LiveKeys {
         schedule: KeySchedule,
     ) -> Result<Self, KeysError> {
         let loaded = load(&store, &master_key, &issuer, &schedule, None).await?;
+        let last = Last::of(&loaded, None);
         Ok(Self {
             store,
             master_key,
@@ -235,7 +160,8 @@ impl LiveKeys {
             minter: Arc::new(TokenMinter::new(loaded.ring, issuer.clone())),
             issuer,
             derivation: RwLock::new(loaded.derivation),
-            loaded: Mutex::new((loaded.mark, loaded.awaits)),
+            ended: RwLock::new(loaded.ended),
+            loaded: Mutex::new(last),
             asked: Notify::new(),
             answered: watch::Sender::new(0),
         })
@@ -253,13 +179,14 @@ impl LiveKeys {
             Some(&ring),
         )
         .await?;
-        *last = (loaded.mark, loaded.awaits);
+        *last = Last::of(&loaded, Some(&last));
         self.minter.replace_keys(loaded.ring);
         // A set of keys is put in its place whole: there is nothing half done.
         *self
             .derivation
             .write()
             .unwrap_or_else(PoisonError::into_inner) = loaded.derivation;
+        *self.ended.write().unwrap_or_else(PoisonError::into_inner) = loaded.ended;
         Ok(())
     }
 
@@ -292,6 +219,23 @@ impl LiveKeys {
         Ok(())
     }
 
+    /// Makes sure that keys sign that were `living` at the moment of the decision: another node may have
+    /// ended those that sign here, and what they sign now is refused everywhere.
+    pub(crate) async fn ensure_signers(
+        &self,
+        algorithms: &[TokenAlgorithm],
+        living: &[String],
+    ) -> Result<(), KeysError> {
+        let signs = |algorithm: &TokenAlgorithm| {
+            let signer = self.minter.signs_with(*algorithm);
+            signer.is_none_or(|kid| living.contains(&kid))
+        };
+        if !algorithms.iter().all(signs) {
+            self.reload().await?;
+        }
+        Ok(())
+    }
+
     /// The artefact that an event issued under a key, once that is loaded.
     pub(crate) fn issue(
         &self,
@@ -312,28 +256,39 @@ impl LiveKeys {
     /// node may just have made it.
     pub(crate) async fn presented(&self, kind: ArtefactKind, text: &str) -> Option<Presented> {
         let presented = Presented::parse(kind, text)?;
-        self.look_for(|| self.derivation().knows(&presented.key_id))
+        let is_there = || self.derivation().knows(&presented.key_id);
+        self.look_for(&presented.key_id, is_there)
             .await
             .then_some(presented)
     }
 
     /// Reads an access token of ours; its key is looked for likewise.
     pub(crate) async fn verified(&self, token: &str) -> Option<Verified> {
-        self.look_for(|| !self.minter.names_unknown_key(token))
-            .await;
+        if let Some(kid) = self.minter.unknown_key(token) {
+            self.look_for(&kid, || self.minter.unknown_key(token).is_none())
+                .await;
+        }
         self.minter.verify_access_token(token)
     }
 
     /// Whether a key is there, if need be once the keys were loaded anew: twice, since the first time
-    /// may have begun before it was asked for.
-    async fn look_for(&self, is_there: impl Fn() -> bool) -> bool {
+    /// may have begun before it was asked for. One that has ended does not come back.
+    async fn look_for(&self, id: &str, is_there: impl Fn() -> bool) -> bool {
         for _ in 0..2 {
             if is_there() {
                 return true;
             }
+            if self.has_ended(id) {
+                return false;
+            }
             self.ask().await;
         }
         is_there()
+    }
+
+    fn has_ended(&self, id: &str) -> bool {
+        let ended = self.ended.read().unwrap_or_else(PoisonError::into_inner);
+        ended.contains(id)
     }
 
     /// Waits until the keys have been loaded once more, together with whoever else asks. Whatever is
@@ -363,20 +318,30 @@ impl LiveKeys {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(PACE) => slept += PACE,
             }
-            let (mark, awaits) = *self.loaded.lock().await;
             let went_on = async {
-                if self.store.is_shared() && self.store.keys_mark().await? != mark {
-                    self.reload().await?;
+                if self.store.is_shared() {
+                    self.store.check_seal().await?;
+                    let mark = self.loaded.lock().await.mark;
+                    if self.store.keys_mark().await? != mark {
+                        self.reload().await?;
+                    }
                 }
-                if (awaits || slept >= SLOW_PACE)
-                    && self.store.take_due_steps(&self.schedule).await?
+                let last = self.loaded.lock().await.clone();
+                let usable = |id: &str| !last.unreadable.contains(id);
+                if (last.awaits || slept >= SLOW_PACE)
+                    && self.store.take_due_steps(&self.schedule, usable).await?
                 {
                     self.reload().await?;
                 }
                 Ok::<_, KeysError>(())
             };
-            if let Err(error) = went_on.await {
-                tracing::warn!(%error, "the keys could not be followed");
+            match went_on.await {
+                Ok(()) => {}
+                Err(KeysError::Store(error @ StoreError::Resealed)) => {
+                    tracing::error!(%error, "stopping");
+                    stop.cancel();
+                }
+                Err(error) => tracing::warn!(%error, "the keys could not be followed"),
             }
             if slept >= SLOW_PACE {
                 slept = Duration::ZERO;

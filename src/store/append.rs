@@ -39,6 +39,16 @@ pub(crate) enum VaultTable {
     Server,
 }
 
+impl VaultTable {
+    /// Whether its rows are sealed under the master key.
+    const fn is_sealed(self) -> bool {
+        matches!(
+            self,
+            Self::AddressKeys | Self::SigningKeys | Self::DerivationKeys
+        )
+    }
+}
+
 /// What is taken out of the vault by its key, in the same transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Removal {
@@ -130,6 +140,13 @@ impl Append {
             metadata: Some(metadata.into()),
             ..Self::default()
         })
+    }
+
+    /// Whether it writes what is sealed under the master key that the database has: all but the append
+    /// that brings the master key's fingerprint along.
+    pub(crate) fn seals(&self) -> bool {
+        let has = |of: fn(VaultTable) -> bool| self.vault.iter().any(|(table, _)| of(*table));
+        has(VaultTable::is_sealed) && !has(|table| table == VaultTable::Server)
     }
 
     /// Adds facts to a stream that the decision saw at `version` in state `before`.

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 use sqlx::Row;
 
 use super::{
-    StoreError,
+    MASTER_KEY_FINGERPRINT, StoreError,
     append::{Advance, Append, Committed, EventRow, Removal, Sweep, VaultTable},
     as_i64, as_u64,
     database::{Writable, on},
@@ -29,6 +29,8 @@ pub(crate) struct Known {
     pub(crate) head: u64,
     /// How far every inline projection of this program has come.
     pub(crate) projected: u64,
+    /// Everything is sealed under another master key by now than this process has.
+    pub(crate) resealed: bool,
     clock: Option<Timestamp>,
     versions: HashMap<String, u64>,
     claims: HashMap<String, String>,
@@ -94,6 +96,17 @@ pub(crate) async fn bodies_between(
     })
 }
 
+/// Fingerprint of the master key that everything is sealed under at this moment of the transaction.
+pub(crate) async fn sealed_under(connection: &mut Writable) -> Result<Option<String>, StoreError> {
+    on!(Writable, connection, sql::SERVER_VALUE, |c, sql| {
+        let row = sqlx::query(sql)
+            .bind(MASTER_KEY_FINGERPRINT)
+            .fetch_optional(c)
+            .await?;
+        Ok(row.map(|row| row.try_get("value")).transpose()?)
+    })
+}
+
 /// Reads, in one statement, the versions and claims that the batch depends on.
 pub(crate) async fn check_first(
     connection: &mut Writable,
@@ -111,6 +124,7 @@ pub(crate) async fn check_first(
     let mut known = Known {
         head: 0,
         projected: 0,
+        resealed: false,
         clock: None,
         versions: HashMap::new(),
         claims: HashMap::new(),
@@ -195,6 +209,9 @@ impl<'a> Changes<'a> {
                     holder: holder.clone(),
                 });
             }
+        }
+        if known.resealed && append.seals() {
+            return Err(StoreError::Resealed);
         }
         for (stream, expected) in &append.expected {
             if known.versions.get(stream).copied().unwrap_or(0) != *expected {

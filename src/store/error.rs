@@ -53,6 +53,12 @@ pub enum StoreError {
         "{0} connections of other auth-agent processes are open on this database: stop every node first"
     )]
     Connected(u64),
+    /// Everything was sealed under another master key while this process ran: what it would write could
+    /// not be opened by anybody.
+    #[error(
+        "the database is sealed under another master key by now (keys rewrap): start this node again with that one"
+    )]
+    Resealed,
     /// The lock file cannot be made.
     #[error("cannot lock {0}: {1}")]
     Lock(String, std::io::Error),
@@ -67,10 +73,11 @@ pub enum StoreError {
 impl StoreError {
     /// The same failure for another caller.
     pub(crate) fn again(&self) -> Self {
-        if matches!(self, Self::Uncertain) {
-            return Self::Uncertain;
+        match self {
+            Self::Uncertain => Self::Uncertain,
+            Self::Resealed => Self::Resealed,
+            other => Self::Unavailable(sqlx::Error::Protocol(other.to_string())),
         }
-        Self::Unavailable(sqlx::Error::Protocol(self.to_string()))
     }
 
     /// Whether the data of one command was at fault, so that others may fare better alone.

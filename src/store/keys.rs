@@ -147,6 +147,8 @@ impl Store {
     /// [`StoreError::Claimed`] when another node has just done the same;
     /// [`StoreError::Unavailable`] when nothing was committed.
     pub async fn install_keys(&self, new: NewKeys) -> Result<(), StoreError> {
+        // A second one is refused by the claim below.
+        let _ = self.seal.set(new.master_key_fingerprint.clone());
         let mut append = Append::by(&Metadata::system())?;
         append.claims.push(Claim {
             key: "installed_keys".to_owned(),
@@ -242,18 +244,25 @@ impl Store {
     }
 
     /// Appends the steps that are due, and says whether there were any. Another node may do so at the
-    /// same time: each step is taken once.
+    /// same time: each step is taken once. A key that is not `usable` is not put to use.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] when nothing was committed.
-    pub async fn take_due_steps(&self, schedule: &KeySchedule) -> Result<bool, StoreError> {
+    pub async fn take_due_steps(
+        &self,
+        schedule: &KeySchedule,
+        usable: impl Fn(&str) -> bool,
+    ) -> Result<bool, StoreError> {
         let (keys, now) = (self.keys().await?, self.now().await?);
         let mut taken = false;
         for known in &keys.0 {
             let Some((due, _)) = keys.due(known, schedule).filter(|(_, at)| *at <= now) else {
                 continue;
             };
+            if due == DueStep::Activate && !usable(&known.id) {
+                continue;
+            }
             let group = known.key.group;
             let mut append = Append::by(&Metadata::system())?;
             match due {
@@ -313,6 +322,21 @@ impl Store {
     pub async fn master_key_fingerprint(&self) -> Result<Option<String>, StoreError> {
         self.text(sql::SERVER_VALUE, MASTER_KEY_FINGERPRINT, "value")
             .await
+    }
+
+    /// Whether everything is still sealed under the master key that this process has.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Resealed`] when it is not, [`StoreError::Unavailable`] when the database does not
+    /// answer.
+    pub async fn check_seal(&self) -> Result<(), StoreError> {
+        let under = self.master_key_fingerprint().await?;
+        if under.as_ref() == self.seal.get() {
+            Ok(())
+        } else {
+            Err(StoreError::Resealed)
+        }
     }
 
     /// The root key, sealed; `None` when the database has none.

@@ -35,7 +35,7 @@ mod sql;
 mod vault;
 mod writer;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use sqlx::Row;
@@ -84,6 +84,8 @@ pub struct Store {
     head: watch::Receiver<u64>,
     clock: Clock,
     measures: Arc<Measures>,
+    /// Fingerprint of the master key that this process seals under.
+    seal: Arc<OnceLock<String>>,
 }
 
 /// The parts of a store that its owner must keep until the very end.
@@ -189,6 +191,7 @@ impl Opened {
         let connection = self.target.writable().await?;
         let stop = CancellationToken::new();
         let measures = Arc::<Measures>::default();
+        let seal = Arc::new(self.fingerprint.map_or_else(OnceLock::new, OnceLock::from));
         let (writer, handle) = Writer::new(
             self.target,
             connection,
@@ -196,6 +199,7 @@ impl Opened {
             listener,
             clock,
             Arc::clone(&measures),
+            Arc::clone(&seal),
             stop.clone(),
         );
         let store = Store {
@@ -204,6 +208,7 @@ impl Opened {
             head,
             clock,
             measures,
+            seal,
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),

@@ -2,7 +2,12 @@
 //! appends it all in one transaction, commits once, and answers everyone. Group commit: the cost of
 //! making things durable is shared by all who wait for it.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -14,7 +19,7 @@ use tracing::Instrument;
 use super::{
     Measures, StoreError,
     append::{Append, Committed},
-    batch::{Answer, Known, Outcome, check_first, write},
+    batch::{Answer, Known, Outcome, check_first, sealed_under, write},
     catch_up,
     database::{Target, Writable},
     sql,
@@ -74,6 +79,8 @@ pub(crate) struct Writer {
     listener: Arc<dyn CommitListener>,
     clock: Clock,
     measures: Arc<Measures>,
+    /// Fingerprint of the master key that this process seals under.
+    seal: Arc<OnceLock<String>>,
     stop: CancellationToken,
 }
 
@@ -88,6 +95,7 @@ enum Failure {
 }
 
 impl Writer {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub(crate) fn new(
         target: Target,
         connection: Writable,
@@ -95,6 +103,7 @@ impl Writer {
         listener: Arc<dyn CommitListener>,
         clock: Clock,
         measures: Arc<Measures>,
+        seal: Arc<OnceLock<String>>,
         stop: CancellationToken,
     ) -> (Self, WriterHandle) {
         let (sender, jobs) = mpsc::channel(QUEUE);
@@ -106,6 +115,7 @@ impl Writer {
             listener,
             clock,
             measures,
+            seal,
             stop,
         };
         (writer, WriterHandle { jobs: sender })
@@ -259,7 +269,11 @@ impl Writer {
         let patience = connection.patience();
         let checked = async {
             loop {
-                let known = within(patience, check_first(&mut connection, appends)).await?;
+                let mut known = within(patience, check_first(&mut connection, appends)).await?;
+                if appends.iter().any(|append| append.seals()) {
+                    let under = within(patience, sealed_under(&mut connection)).await?;
+                    known.resealed = under.as_ref() != self.seal.get();
+                }
                 if known.projected >= known.head {
                     return Ok(known);
                 }

@@ -17,6 +17,7 @@ use crate::{
     jwt,
     log::acts,
     nodes::beside,
+    sql::sql,
     support::{
         Api, Authorize, Backend, TestServer, Tokens, on_both_databases, process::eventually,
         server::Options,
@@ -124,6 +125,11 @@ on_both_databases! {
                 assert_eq!(of(&after, "signing", "active"), of(&before, "signing", "active"));
                 let second = api.admin(Method::POST, "/keys/rotate", Some(json!({"use": "signing", "alg": "EdDSA"}))).await;
                 second.refused(409, "conflict");
+                let all = api.admin(Method::POST, "/keys/rotate", Some(json!({"use": "signing"}))).await;
+                assert_eq!(all.status, 409);
+                let at = after.iter().find(|key| key["status"] == "next").unwrap()["activates_at"].as_str().unwrap();
+                let told = all.str("error_description");
+                assert!(told.contains("EdDSA") && told.contains(at), "{told}");
                 until(&api, "signing", "next", 0).await;
                 until(&api, "signing", "retired", 3 * round).await;
             }
@@ -221,6 +227,69 @@ on_both_databases! {
         let next = Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
         api.userinfo(&next.access_token).await.expect(200);
         jwt::verified(&api, &next.access_token, &api.issuer).await;
+    }
+
+    async fn under_a_master_key_that_is_not_the_databases_no_key_is_written(env: Env) {
+        let mut server = env.start(|_| {}).await;
+        let api = server.api();
+        let kept = "select id from signing_keys union all select id from derivation_keys order by id";
+        let before = sql(&server, kept).await;
+        sql(&server, "update server set value = 'of another one' where name = 'master_key_fingerprint'").await;
+        for body in [
+            json!({"use": "signing", "compromised": true}),
+            json!({"use": "derivation"}),
+        ] {
+            // A node that has noticed by itself is on its way out.
+            let call = api.call(Method::POST, "/api/admin/keys/rotate").bearer_auth(&api.admin_key).json(&body);
+            if let Ok(reply) = call.send().await {
+                assert_eq!(reply.status(), 503);
+            }
+        }
+        assert_eq!(sql(&server, kept).await, before);
+        if env.backend == Backend::Postgres {
+            assert_eq!(server.process().end(Duration::from_secs(60)).await.code(), Some(1));
+            assert_eq!(server.logs().matches("is sealed under another master key by now").count(), 1);
+        }
+    }
+
+    async fn a_key_that_does_not_open_is_left_out_unless_it_is_the_one_in_use(env: Env) {
+        let mut server = env.start(quick).await;
+        let api = server.api();
+        let (client, agent) = (api.create_client(json!({})).await, api.create_agent(json!({})).await);
+        let after = rotate(&api, json!({"use": "signing", "alg": "EdDSA"})).await;
+        let next = of(&after, "signing", "next").remove(0);
+        server.stop().await;
+        sql(&server, &format!("update signing_keys set sealed = 'nothing' where id = '{next}'")).await;
+        server.restart().await;
+        let api = server.api();
+        api.sign_in(&client, &agent).await;
+        assert_eq!(server.logs().matches("is left out").count(), 1);
+        // It is not put to use either.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(of(&keys(&api).await, "signing", "next"), [next.as_str()]);
+        rotate(&api, json!({"use": "signing", "alg": "EdDSA", "compromised": true})).await;
+        assert_eq!(of(&keys(&api).await, "signing", "active").len(), 3);
+        server.stop().await;
+        sql(&server, "update derivation_keys set sealed = 'nothing'").await;
+        let refused = server.command().arg("serve").output().unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    }
+
+    async fn tokens_of_a_key_that_has_ended_are_refused_without_looking_for_it(env: Env) {
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        let (client, agent) = (api.create_client(json!({})).await, api.create_agent(json!({})).await);
+        let done = api.sign_in(&client, &agent).await;
+        for purpose in ["signing", "derivation"] {
+            rotate(&api, json!({"use": purpose, "compromised": true})).await;
+        }
+        let begun = Instant::now();
+        for _ in 0..20 {
+            assert!(!api.is_active(&client, &done.tokens.access_token).await);
+            assert!(!api.is_active(&client, done.tokens.refresh()).await);
+        }
+        // Looking for a key takes a quarter of a second at least.
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     }
 
     async fn what_is_asked_for_wrongly_is_refused_and_no_private_half_is_shown(env: Env) {
@@ -356,5 +425,82 @@ async fn keys_made_or_compromised_on_one_node_are_so_on_all() {
             (a == b).then_some(())
         })
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_slept_through_a_new_master_key_spoils_nothing() {
+    let mut server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let api = server.api();
+    let (client, agent) = (
+        api.create_client(json!({})).await,
+        api.create_agent(json!({})).await,
+    );
+    let done = api.sign_in(&client, &agent).await;
+    server.process().signal("STOP");
+    let sessions = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+        where datname = current_database() and application_name = 'auth-agent'";
+    server.postgres().unwrap().sql(sessions);
+    let left = "select count(*) from pg_stat_activity
+        where datname = current_database() and application_name = 'auth-agent'";
+    eventually("the sessions to end", async || {
+        (server.postgres().unwrap().sql(left).trim() == "0").then_some(())
+    })
+    .await;
+    let did = rewrap(&server);
+    assert!(did.status.success(), "{did:?}");
+
+    // Asked before it wakes, so that it is the first thing that it hears of.
+    let asked = {
+        let body = json!({"use": "derivation", "compromised": true});
+        let call = api.call(Method::POST, "/api/admin/keys/rotate");
+        let call = call.bearer_auth(&api.admin_key).json(&body);
+        tokio::spawn(call.send())
+    };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.process().signal("CONT");
+    if let Ok(reply) = asked.await.unwrap() {
+        assert_eq!(reply.status(), 503);
+    }
+    let ended = server.process().end(Duration::from_secs(60)).await;
+    assert_eq!(ended.code(), Some(1));
+    let told = "is sealed under another master key by now";
+    assert_eq!(server.logs().matches(told).count(), 1, "{}", server.logs());
+
+    server.kill9();
+    server
+        .restart_with(|options| {
+            options.env("AUTH_AGENT_MASTER_KEY", NEW_KEY);
+        })
+        .await;
+    let api = server.api();
+    assert!(api.is_active(&client, &done.tokens.access_token).await);
+    Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
+    rotate(&api, json!({"use": "signing", "compromised": true})).await;
+    api.sign_in(&client, &agent).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_node_signs_with_a_key_that_another_has_declared_compromised() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let one = server.api();
+    let (_process, two) = beside(&server).await;
+    let client = one.create_client(json!({})).await;
+    let agent = one.create_agent(json!({})).await;
+    for _ in 0..5 {
+        let done = one.sign_in(&client, &agent).await;
+        let (asked, _, callback) = one.code(&client, &agent).await;
+        let code = callback.get("code");
+        rotate(&one, json!({"use": "signing", "compromised": true})).await;
+        let (redeemed, refreshed) = tokio::join!(
+            two.redeem(&client, &code, &asked.pkce.verifier),
+            two.refresh(&client, done.tokens.refresh()),
+        );
+        for tokens in [redeemed, refreshed].map(Tokens::of) {
+            for api in [&one, &two] {
+                assert!(api.is_active(&client, &tokens.access_token).await);
+                api.userinfo(&tokens.access_token).await.expect(200);
+            }
+        }
     }
 }
