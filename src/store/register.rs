@@ -181,8 +181,8 @@ impl Store {
         self.writer.append(append).await.map(drop)
     }
 
-    /// Takes a decision about an agent, and gives it that name in the vault if it yields a fact;
-    /// `None` when there is no such agent.
+    /// Takes a decision about an agent, and gives it that name in the vault, if any, when it yields a
+    /// fact; `None` when there is no such agent.
     ///
     /// # Errors
     ///
@@ -190,13 +190,16 @@ impl Store {
     pub async fn on_agent_named<T>(
         &self,
         id: &AgentId,
-        name: &str,
+        name: Option<&str>,
         metadata: &Metadata,
         decide: impl FnMut(&Agent) -> Decision<T, AgentFact>,
     ) -> Result<Option<T>, StoreError> {
-        let row = json!({ "agent_id": id, "agent_name": name });
+        let row = |name| json!({ "agent_id": id, "agent_name": name });
         let beside = Beside {
-            vault: vec![(VaultTable::AgentProfiles, row)],
+            vault: name
+                .map(|name| (VaultTable::AgentProfiles, row(name)))
+                .into_iter()
+                .collect(),
             ..Beside::default()
         };
         self.on(Subject::agent(*id), &beside, metadata, decide)

@@ -337,13 +337,16 @@ pub(super) async fn update(
         all_known(&app, to.allowed_clients.as_deref()).await?;
     }
     let metadata = administrator.acts(&app, &caller).await?;
+    // A name that nobody gave here stays as it is by then: somebody else may be renaming the agent.
+    let given = changes.contains_key("agent_name").then_some(&*name);
+    let renamed = given.is_some_and(|name| name != name_before);
     let decide = |agent: &Agent| match AgentFields::changed(agent, &name, &changes) {
         Ok((_, to)) => {
             let after = Agent {
                 registered: to.clone(),
                 ..agent.clone()
             };
-            let Decision { facts, outcome } = agent.update(to, name != name_before);
+            let Decision { facts, outcome } = agent.update(to, renamed);
             let outcome = outcome.map_err(|gone| revoked_for_good("agent", gone));
             Decision::with(facts, outcome.map(|()| after))
         }
@@ -351,10 +354,14 @@ pub(super) async fn update(
     };
     let agent = app
         .store
-        .on_agent_named(&id, &name, &metadata, decide)
+        .on_agent_named(&id, given, &metadata, decide)
         .await?
         .ok_or_else(|| unknown("agent"))??;
-    Ok(Json(shown(&id, &agent, Some(&name))))
+    let name = match given {
+        Some(name) => Some(name.to_owned()),
+        None => app.store.agent_name(&id).await?,
+    };
+    Ok(Json(shown(&id, &agent, name.as_deref())))
 }
 
 /// POST /api/admin/agents/{id}/rotate-secret: 200 with the new secret, shown this once.

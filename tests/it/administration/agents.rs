@@ -243,4 +243,22 @@ on_both_databases! {
         let listed = json!(["x", ["https://a.example/"]]);
         api.admin(Method::POST, "/clients", Some(listed)).await.refused(400, "invalid_request");
     }
+
+    async fn a_new_name_is_not_lost_to_another_change_at_the_same_time(env: Env) {
+        let api = env.api().await;
+        let agent = api.create_agent(json!({})).await;
+        let path = format!("/agents/{}", agent.id);
+        for round in 0..20 {
+            let (name, model) = (format!("Name {round}"), format!("Model {round}"));
+            let change = |fields| api.admin(Method::PUT, &path, Some(fields));
+            let (renamed, other) = tokio::join!(
+                change(json!({"agent_name": name})),
+                change(json!({"model": model})),
+            );
+            assert_eq!(renamed.expect(200).str("agent_name"), name);
+            other.expect(200);
+            let agent = shown(&api, &path).await;
+            assert_eq!((&agent["agent_name"], &agent["model"]), (&json!(name), &json!(model)));
+        }
+    }
 }
