@@ -27,6 +27,10 @@ pub(super) struct Conduct {
     head_since: Option<Instant>,
     /// Since when the network has taken nothing of what is to be sent.
     stalled_since: Option<Instant>,
+    /// Answers of HTTP/2 of which something is ready that the other side's window does not let out.
+    untaken: usize,
+    /// When the other side last took something of one of them, or let the first of them wait.
+    taken_at: Instant,
     is_http2: bool,
 }
 
@@ -39,6 +43,8 @@ impl Conduct {
             quiet_since: now,
             head_since: Some(now),
             stalled_since: None,
+            untaken: 0,
+            taken_at: now,
             is_http2: false,
         }
     }
@@ -73,6 +79,25 @@ impl Conduct {
         self.stalled_since = None;
     }
 
+    /// One more answer has something ready for the other side. Whoever asks anew has not taken
+    /// anything.
+    pub(super) const fn offered(&mut self, now: Instant) {
+        if self.untaken == 0 {
+            self.taken_at = now;
+        }
+        self.untaken += 1;
+    }
+
+    /// The other side took something of an answer.
+    pub(super) const fn taken(&mut self, now: Instant) {
+        self.taken_at = now;
+    }
+
+    /// One answer less has something ready: it has ended, or its next part is yet to come.
+    pub(super) const fn offers_nothing(&mut self) {
+        self.untaken -= 1;
+    }
+
     /// Whether nothing is owed to the other side.
     pub(super) const fn owes_nothing(&self) -> bool {
         self.in_flight == 0 && self.stalled_since.is_none()
@@ -86,8 +111,11 @@ impl Conduct {
             Some(since) => after(since, timeouts.header, Overdue::Head),
             None => after(self.quiet_since, timeouts.idle, Overdue::Idle),
         };
-        let unread = self
-            .stalled_since
+        let untaken = (self.untaken > 0).then_some(self.taken_at);
+        let unread = [self.stalled_since, untaken]
+            .into_iter()
+            .flatten()
+            .min()
             .and_then(|since| after(since, timeouts.idle, Overdue::Unread));
         [waiting, unread]
             .into_iter()
@@ -191,6 +219,25 @@ mod tests {
     }
 
     #[test]
+    fn who_opens_no_window_is_not_waited_for_and_does_not_help_themselves_by_asking_more() {
+        let mut story = Story::new();
+        story.conduct.asked(true);
+        story.conduct.offered(story.at(5));
+        assert_eq!(story.due(), Some((65, Overdue::Unread)));
+        story.conduct.asked(true);
+        story.conduct.offered(story.at(50));
+        assert_eq!(story.due(), Some((65, Overdue::Unread)));
+        story.conduct.taken(story.at(60));
+        assert_eq!(story.due(), Some((120, Overdue::Unread)), "it moves");
+        story.conduct.offers_nothing();
+        assert_eq!(story.due(), Some((120, Overdue::Unread)), "the other waits");
+        story.conduct.offers_nothing();
+        assert_eq!(story.due(), None, "what comes next is ours to send");
+        story.conduct.offered(story.at(300));
+        assert_eq!(story.due(), Some((360, Overdue::Unread)));
+    }
+
+    #[test]
     fn a_timeout_that_is_off_holds_nobody_to_anything() {
         let mut conduct = Story::new().conduct;
         let off = Timeouts {
@@ -201,6 +248,7 @@ mod tests {
         assert_eq!(conduct.due(&off), None);
         conduct.asked(false);
         conduct.stalled(Instant::now());
+        conduct.offered(Instant::now());
         conduct.answered(Instant::now());
         assert_eq!(conduct.due(&off), None);
     }

@@ -45,11 +45,44 @@ impl Shared {
 }
 
 /// A request whose answer is not handed over yet.
-struct InFlight(Shared);
+struct InFlight {
+    shared: Shared,
+    by_http2: bool,
+    /// Whether something of the answer is ready that the other side's window does not let out. Of
+    /// HTTP/1 the transport tells.
+    is_offered: bool,
+}
+
+impl InFlight {
+    /// The head is on its way, and a body behind it.
+    fn head(&mut self) {
+        if self.by_http2 {
+            self.shared.lock().0.offered(Instant::now());
+            self.is_offered = true;
+        }
+    }
+
+    /// The body was asked for its next part, which hyper does when there is room for it.
+    fn body(&mut self, is_ready: bool) {
+        if !self.by_http2 || !(is_ready || self.is_offered) {
+            return;
+        }
+        let mut shared = self.shared.lock();
+        match (self.is_offered, is_ready) {
+            (true, true) => shared.0.taken(Instant::now()),
+            (false, true) => shared.0.offered(Instant::now()),
+            (_, false) => shared.0.offers_nothing(),
+        }
+        self.is_offered = is_ready;
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut shared = self.0.lock();
+        let mut shared = self.shared.lock();
+        if self.is_offered {
+            shared.0.offers_nothing();
+        }
         shared.0.answered(Instant::now());
         // Of HTTP/2 the answer is handed over by another task than the connection's.
         let waker = shared.1.take();
@@ -142,8 +175,13 @@ fn answer(
     by: &Listening,
     shared: &Shared,
 ) -> impl Future<Output = Result<Response<Answer>, Infallible>> + Send + 'static + use<> {
-    shared.lock().0.asked(request.version() == Version::HTTP_2);
-    let in_flight = InFlight(shared.clone());
+    let by_http2 = request.version() == Version::HTTP_2;
+    shared.lock().0.asked(by_http2);
+    let mut in_flight = InFlight {
+        shared: shared.clone(),
+        by_http2,
+        is_offered: false,
+    };
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(ConnectInfo(peer));
     if let Some(timeout) = by.timeouts.body
@@ -158,17 +196,15 @@ fn answer(
         if response.status() == StatusCode::REQUEST_TIMEOUT {
             measures.slow_bodies.inc();
         }
-        Ok(response.map(|body| Answer {
-            body,
-            _in_flight: in_flight,
-        }))
+        in_flight.head();
+        Ok(response.map(|body| Answer { body, in_flight }))
     }
 }
 
-/// A body that tells when it has been handed over, by being dropped.
+/// A body that tells how it is taken, and when it has been handed over, by being dropped.
 struct Answer {
     body: Body,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 impl http_body::Body for Answer {
@@ -179,7 +215,9 @@ impl http_body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        self.in_flight.body(frame.is_ready());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Slow, silent, greedy and idle clients: none holds a connection for longer than it may, and no
 //! stream is taken from a page that waits.
 
+mod http2;
+
 use std::time::{Duration, Instant};
 
 use serde_json::json;
