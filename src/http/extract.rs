@@ -193,6 +193,16 @@ fn misfit(path: &str, error: &serde_json::Error) -> String {
     shown.chars().take(MOST).collect()
 }
 
+/// The name of a field as an error shows it: quoted, or nothing, for what looks like no name may be a
+/// secret, or a person's address.
+pub(crate) fn shown_field(name: &str) -> String {
+    if is_field_name(name) {
+        format!(" `{name}`")
+    } else {
+        String::new()
+    }
+}
+
 fn is_field_name(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }

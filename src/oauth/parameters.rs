@@ -113,6 +113,11 @@ impl Parameters {
             .collect()
     }
 
+    /// Every name that was sent.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.pairs.iter().map(|(name, _)| name.as_str())
+    }
+
     /// Whether U+0000 stands anywhere.
     #[must_use]
     pub const fn contains_nul(&self) -> bool {

@@ -97,7 +97,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let (paging, _) = Paging::<AdminKeyId>::read(&query)?;
+    let (paging, _) = Paging::<AdminKeyId>::read(&query, &[])?;
     let page = app
         .store
         .list_admin_keys(paging.after, paging.limit)

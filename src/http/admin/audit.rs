@@ -29,6 +29,8 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long to wait before a failing database is read again for an open tail.
 const PAUSE: Duration = Duration::from_secs(1);
+/// What the events may be chosen by.
+const FILTERS: [&str; 6] = ["stream", "type", "agent_id", "client_id", "since", "until"];
 
 #[derive(Serialize)]
 struct Answer {
@@ -88,7 +90,7 @@ pub(super) async fn list(
     query: RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let (paging, parameters) = Paging::<u64>::read(&query)?;
+    let (paging, parameters) = Paging::<u64>::read(&query, &FILTERS)?;
     let mut reading = asked(&paging, &parameters)?;
     let mut filter = AuditFilter {
         after: paging.after.unwrap_or_default(),

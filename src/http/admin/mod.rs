@@ -28,6 +28,7 @@ pub(crate) use entry::{Administrator, any_key};
 use super::{
     ApiError,
     app::App,
+    extract::shown_field,
     layer::tell_route,
     router::{method_not_allowed, not_found},
 };
@@ -97,15 +98,27 @@ pub(crate) struct Paging<C> {
     pub(crate) limit: u32,
 }
 
+const PAGING: [&str; 2] = ["limit", "after"];
 pub(super) const DEFAULT_LIMIT: u32 = 50;
 pub(super) const MAX_LIMIT: u32 = 500;
 
 impl<C: FromStr> Paging<C> {
-    pub(crate) fn read(query: &RawQuery) -> Result<(Self, Parameters), ApiError> {
+    /// Reads them, and the list's own parameters by their names. Any other is refused: a misspelt
+    /// filter would show everything.
+    pub(crate) fn read(query: &RawQuery, filters: &[&str]) -> Result<(Self, Parameters), ApiError> {
         let query = query.0.as_deref().unwrap_or_default();
         let parameters = Parameters::from_form(query.as_bytes());
         if parameters.contains_nul() {
             return Err(crate::oauth::Malformed::Nul.into());
+        }
+        let known = || PAGING.iter().chain(filters);
+        if let Some(unknown) = parameters.names().find(|name| !known().any(|k| k == name)) {
+            let expected: Vec<&str> = known().copied().collect();
+            return Err(ApiError::invalid_request(format!(
+                "unknown parameter{}, expected {}",
+                shown_field(unknown),
+                expected.join(", ")
+            )));
         }
         let limit = match parameters.one("limit")? {
             None => DEFAULT_LIMIT,

@@ -91,7 +91,7 @@ pub(super) async fn list<S: Subject>(
     State(app): State<Arc<App>>,
     query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let (paging, _) = Paging::<u64>::read(&query)?;
+    let (paging, _) = Paging::<u64>::read(&query, &[])?;
     let after = paging.after.unwrap_or_default();
     let page = S::page(&app.store, after, paging.limit).await?;
     let items = page.items.iter().map(S::shown).collect();

@@ -23,6 +23,9 @@ use crate::{
     store::{GrantFilter, LivingGrant},
 };
 
+/// What the sign-ins may be chosen by.
+const FILTERS: [&str; 3] = ["agent_id", "client_id", "owner_id"];
+
 fn shown(living: &LivingGrant) -> Option<Value> {
     let activity = living.request.active(&living.standing)?;
     let by = activity.sign_in;
@@ -44,7 +47,7 @@ pub(super) async fn list(
     State(app): State<Arc<App>>,
     query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let (paging, parameters) = Paging::<RequestId>::read(&query)?;
+    let (paging, parameters) = Paging::<RequestId>::read(&query, &FILTERS)?;
     let asked = GrantFilter {
         after: paging.after,
         agent_id: filter(&parameters, "agent_id")?,

@@ -140,6 +140,21 @@ on_both_databases! {
         }
     }
 
+    async fn a_misspelt_parameter_of_a_list_is_named_rather_than_ignored(env: Env) {
+        let api = env.api().await;
+        for list in ["audit-log", "tokens", "clients", "agents", "owners", "admin-keys"] {
+            for (wrong, named) in [("agent=x", true), ("limits=1", true), ("Ada%40x.example=1", false)] {
+                let path = format!("/{list}?{wrong}&limit=1");
+                let reply = api.admin(Method::GET, &path, None).await;
+                reply.refused(400, "invalid_request");
+                let told = reply.str("error_description");
+                let name = wrong.split('=').next().unwrap();
+                assert_eq!(told.contains(&format!("`{name}`")), named, "{told}");
+                assert!(told.contains("expected limit, after") && !told.contains("Ada"), "{told}");
+            }
+        }
+    }
+
     async fn pages_put_together_are_the_whole_log(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();

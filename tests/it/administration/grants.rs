@@ -64,7 +64,7 @@ on_both_databases! {
             after = format!("&after={next}");
         }
         assert_eq!(walked, all);
-        for wrong in ["after=1", "agent_id=x", "client_id=x", "owner_id=x", "limit=0"] {
+        for wrong in ["after=1", "agent_id=x", "client_id=x", "owner_id=x", "limit=0", "agent=x"] {
             let path = format!("/tokens?{wrong}");
             api.admin(Method::GET, &path, None).await.refused(400, "invalid_request");
         }
