@@ -12,7 +12,7 @@ mod timeouts;
 
 use std::{
     env,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroUsize,
     path::{Path, PathBuf},
     thread,
@@ -399,6 +399,17 @@ impl Config {
         })
     }
 
+    /// The address that administration has of its own, if one is set whose port is known, and what is
+    /// called there: the issuer's path is part of it.
+    #[must_use]
+    pub fn known_administration(&self) -> Option<(SocketAddr, String)> {
+        let address = self.admin_listen.filter(|address| address.port() != 0)?;
+        Some(administration(
+            address,
+            self.issuer.as_deref().unwrap_or_default(),
+        ))
+    }
+
     /// Whose forwarded addresses are believed: nobody's unless set.
     #[must_use]
     pub fn trusted_proxies(&self) -> TrustedProxies {
@@ -473,6 +484,19 @@ impl Config {
             permits => permits,
         }
     }
+}
+
+/// An address that administration listens on, as it is called on this machine, and its URL.
+fn administration(listens: SocketAddr, issuer: &str) -> (SocketAddr, String) {
+    let mut address = listens;
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    let path = url::Url::parse(issuer).map_or_else(|_| String::new(), |url| url.path().to_owned());
+    let url = format!("http://{address}{}", path.trim_end_matches('/'));
+    (address, url)
 }
 
 fn has_parent(flag: &str, path: &Path) -> Result<(), ConfigError> {

@@ -46,7 +46,7 @@ enum Answers {
 impl Admin {
     /// Looks for the server, and for the key to it.
     pub(crate) async fn open(choice: ServerChoice) -> Result<Self, Failure> {
-        let issuer = choice.issuer()?;
+        let issuer = choice.administration()?;
         let http = http_client(&issuer)?;
         let mut config = choice.config;
         match who_answers(&http, &issuer).await {
@@ -89,6 +89,11 @@ impl Admin {
         config.read_environment()?;
         config.validate()?;
         Ok(Self::Local(Box::new(LocalApi::open(&config).await?)))
+    }
+
+    /// Whether no server is asked.
+    pub(crate) const fn is_local(&self) -> bool {
+        matches!(self, Self::Local(_))
     }
 
     /// Reads what stands at `path`, which begins at the issuer.
@@ -258,7 +263,15 @@ impl Remote {
                 self.issuer, self.key_from
             )));
         }
-        judged(status, serde_json::from_slice(&body).unwrap_or_default())
+        let answer = serde_json::from_slice(&body).unwrap_or_default();
+        if status == StatusCode::NOT_FOUND && !names_what_is_missing(&answer) {
+            return Err(Failure::failed(format!(
+                "there is no administration at {}: it may be at another address: --server \
+                 http://<admin-listen>",
+                self.issuer
+            )));
+        }
+        judged(status, answer)
     }
 }
 
@@ -268,6 +281,12 @@ pub(crate) enum StreamError {
     Cut(Failure),
     /// Trying again would not help.
     Refused(Failure),
+}
+
+/// Whether a 404 is administration's own; else the whole path is unknown.
+fn names_what_is_missing(answer: &Value) -> bool {
+    let words = answer["error_description"].as_str();
+    words.is_some_and(|words| !words.starts_with("there is nothing at"))
 }
 
 /// An answer that did what was asked, or a failure in the server's own words.

@@ -72,9 +72,27 @@ pub(crate) async fn run(job: AdminKeyJob, output: Output) -> Result<(), Failure>
         AdminKeyJob::List(args) => thing::list(&KIND, *args, &[], output).await,
         AdminKeyJob::Delete(args) => {
             let and = "Whoever uses it is refused from then on.";
-            thing::delete(&KIND, "Delete", *args, and, output).await
+            let id = args.id.clone();
+            let note = async |admin: &Admin| note_of_the_last(admin, &id).await;
+            thing::delete_noting(&KIND, "Delete", *args, and, note, output).await
         }
     }
+}
+
+/// What is to be known before the last key of role admin ends. A running server refuses that itself.
+async fn note_of_the_last(admin: &Admin, id: &str) -> Option<String> {
+    if !admin.is_local() {
+        return None;
+    }
+    let keys = admin.list(KIND.path, &[], None, None).await.ok()?.items;
+    let mut admins = keys.iter().filter(|key| key["role"] == "admin");
+    let is_last = admins.next()?["admin_key_id"] == id && admins.next().is_none();
+    is_last.then(|| {
+        "It is the last key of role admin: from then on nobody administers the running server, unless \
+         AUTH_AGENT_ADMIN_KEY is set in its environment. While it is stopped, `auth-agent admin-key create \
+         --role admin` makes another one."
+            .to_owned()
+    })
 }
 
 async fn create(create: CreateAdminKey, output: Output) -> Result<(), Failure> {

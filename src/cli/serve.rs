@@ -127,6 +127,14 @@ fn announce(server: &Server, config: &Config, shows_key: bool, output: Output) {
     } else {
         format!(" --server {issuer}")
     };
+    // Settings rather than --server: a website is set up with the issuer.
+    let administers = match server.administration() {
+        None => found.clone(),
+        Some(address) => format!(
+            "{} --admin-listen {address}",
+            found.replacen("--server", "--issuer", 1)
+        ),
+    };
     let folder = match config.data_dir.to_string_lossy() {
         folder if folder == DEFAULT_DATA_DIR || key.is_some() => String::new(),
         folder => format!(" --data-dir {}", quoted(&folder)),
@@ -136,11 +144,11 @@ fn announce(server: &Server, config: &Config, shows_key: bool, output: Output) {
         output.line("  export AUTH_AGENT_ADMIN_KEY=<the key above>");
     }
     output.line(format!(
-        "  {program} client create --name 'My website' --redirect-uri http://localhost:8080/callback{found}{folder}"
+        "  {program} client create --name 'My website' --redirect-uri http://localhost:8080/callback{administers}{folder}"
     ));
     output.line(format!(
         "  {program} agent create --name 'My agent' --user-email you@example.com --user-name 'Your Name' \
-         --secret-file agent.secret{found}{folder}"
+         --secret-file agent.secret{administers}{folder}"
     ));
     output.line("and once the website has sent a browser here and the waiting page is open:");
     output.line(format!(

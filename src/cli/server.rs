@@ -1,6 +1,9 @@
 //! Which server a job talks to, and how.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, UdpSocket},
+    time::Duration,
+};
 
 use clap::Args;
 use url::{Host, Url};
@@ -32,14 +35,36 @@ impl ServerChoice {
                 Failure::usage("which server? Name it with --server, or set its --issuer")
             })
     }
+
+    /// Where administration is: at the server that is named, or at the address that the settings keep
+    /// for it, or else at the issuer. An admin key goes in the clear to this machine alone.
+    pub(crate) fn administration(&self) -> Result<String, Failure> {
+        let Some((address, url)) = self.config.known_administration() else {
+            return self.issuer();
+        };
+        match &self.server {
+            Some(server) => Ok(server.clone()),
+            None if is_of_this_machine(address.ip()) => Ok(url),
+            None => Err(Failure::usage(format!(
+                "administration is at {url}, on another machine, where an admin key would travel in the \
+                 clear: run this there, or name with --server the end of a tunnel on this machine, or an \
+                 https address"
+            ))),
+        }
+    }
+}
+
+/// Whether what is sent to an address stays on this machine: nothing else can be bound.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    address.is_loopback() || UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// A client for calls to that server and to no other: it follows no redirect, and asks no proxy for
 /// what is on this machine.
 pub(crate) fn http_client(issuer: &str) -> Result<reqwest::Client, Failure> {
-    let loopback = Url::parse(issuer).is_ok_and(|url| match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+    let here = Url::parse(issuer).is_ok_and(|url| match url.host() {
+        Some(Host::Ipv4(ip)) => is_of_this_machine(ip.into()),
+        Some(Host::Ipv6(ip)) => is_of_this_machine(ip.into()),
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     });
@@ -48,7 +73,7 @@ pub(crate) fn http_client(issuer: &str) -> Result<reqwest::Client, Failure> {
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_WITHIN)
         .timeout(ANSWER_WITHIN);
-    let client = if loopback { client.no_proxy() } else { client };
+    let client = if here { client.no_proxy() } else { client };
     client
         .build()
         .map_err(|error| Failure::failed(told(&error)))

@@ -64,7 +64,7 @@ pub(crate) struct One {
 pub(crate) struct Ending {
     /// Its id
     #[arg(value_name = "ID")]
-    id: String,
+    pub(crate) id: String,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -272,18 +272,36 @@ pub(crate) async fn delete(
     and: &str,
     output: Output,
 ) -> Result<(), Failure> {
+    delete_noting(kind, verb, ending, and, async |_| None, output).await
+}
+
+/// The same, with a note for whoever is asked, and once it is done.
+pub(crate) async fn delete_noting(
+    kind: &Kind,
+    verb: &str,
+    ending: Ending,
+    and: &str,
+    note: impl AsyncFnOnce(&Admin) -> Option<String>,
+    output: Output,
+) -> Result<(), Failure> {
     let path = kind.at(&ending.id)?;
     let consent = Consent::of(ending.yes)?;
     let admin = Admin::open(ending.server).await?;
     let done = async {
+        let note = note(&admin).await;
         if consent == Consent::Ask {
-            kind.ask(&admin, &path, &ending.id, verb, and).await?;
+            let and = [Some(and), note.as_deref()].map(Option::unwrap_or_default);
+            kind.ask(&admin, &path, &ending.id, verb, and.join(" ").trim_end())
+                .await?;
         }
-        admin.delete(&path).await
+        admin.delete(&path).await?;
+        Ok::<_, Failure>(note)
     };
     let done = done.await;
     admin.close().await;
-    done?;
+    if let Some(note) = done? {
+        output.hint(&note);
+    }
     output.json(&json!({}));
     output.line(format!("{verb}d: {} {}.", kind.word, ending.id));
     Ok(())

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     config::{self, Config},
     crypto::Secret,
+    domain::AdminRole,
     store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain},
 };
 
@@ -40,6 +41,7 @@ const ADDRESS_KEY_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 /// A server that listens.
 pub struct Server {
     address: SocketAddr,
+    administration: Option<SocketAddr>,
     issuer: String,
     notices: Vec<String>,
     first_admin_key: Option<Secret>,
@@ -76,6 +78,7 @@ impl Server {
             ),
             None => None,
         };
+        let administration = apart.as_ref().and_then(|apart| apart.local_addr().ok());
         let issuer = config
             .issuer
             .clone()
@@ -90,6 +93,7 @@ impl Server {
             first_admin_key,
         } = started;
         warn_of_missing_limits(config, &app);
+        warn_of_no_way_in(config, &app).await?;
         let store = Arc::clone(&app.store);
         let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
         let doorbells = Arc::clone(&app.doorbells);
@@ -109,7 +113,7 @@ impl Server {
         match apart {
             None => listen(listener, Served::Everything),
             Some(apart) => {
-                if let Ok(address) = apart.local_addr() {
+                if let Some(address) = administration {
                     tracing::info!(%address, "administration and metrics are served apart");
                     warn_of_an_open_door(address);
                 }
@@ -125,6 +129,7 @@ impl Server {
         tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));
         Ok(Self {
             address,
+            administration,
             issuer,
             notices,
             first_admin_key,
@@ -140,6 +145,12 @@ impl Server {
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address that administration has of its own, if one is set.
+    #[must_use]
+    pub const fn administration(&self) -> Option<SocketAddr> {
+        self.administration
     }
 
     /// The issuer (RFC 8414 §2).
@@ -266,6 +277,21 @@ fn warn_of_missing_limits(config: &Config, app: &App) {
              set --trusted-proxies"
         );
     }
+}
+
+/// Says when nobody could administer, and the way out.
+async fn warn_of_no_way_in(config: &Config, app: &App) -> Result<(), StoreError> {
+    if config.admin_key.is_some() {
+        return Ok(());
+    }
+    let keys = app.store.list_admin_keys(None, u32::MAX).await?.items;
+    if !keys.iter().any(|key| key.role == AdminRole::Admin) {
+        tracing::warn!(
+            "nobody can administer this server, for no key of role admin lives: stop the server and run \
+             `auth-agent admin-key create --role admin`, or set AUTH_AGENT_ADMIN_KEY"
+        );
+    }
+    Ok(())
 }
 
 async fn sweep(

@@ -1,6 +1,7 @@
 //! From an empty folder to a sign-in, by what the program itself says; and what programs read.
 
 mod administer;
+mod apart;
 mod audit;
 mod grants;
 mod reload;
