@@ -273,9 +273,13 @@ fn base_path(issuer: &str) -> String {
 
 /// As many streams as there are descriptors, less what everything else needs.
 fn streams() -> usize {
+    usize::try_from(descriptors().saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX)
+}
+
+/// The descriptors that the process may have.
+pub(super) fn descriptors() -> u64 {
     // As far as the operator's hard limit allows; where it cannot be raised it stays.
-    let descriptors = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
-    usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX)
+    rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024)
 }
 
 async fn new_keys(

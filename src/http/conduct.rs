@@ -31,6 +31,8 @@ pub(super) struct Conduct {
     untaken: usize,
     /// When the other side last took something of one of them, or let the first of them wait.
     taken_at: Instant,
+    /// Whether it is to close for want of room, if nothing is in flight.
+    makes_way: bool,
     is_http2: bool,
 }
 
@@ -45,6 +47,7 @@ impl Conduct {
             stalled_since: None,
             untaken: 0,
             taken_at: now,
+            makes_way: false,
             is_http2: false,
         }
     }
@@ -101,6 +104,23 @@ impl Conduct {
     /// Whether nothing is owed to the other side.
     pub(super) const fn owes_nothing(&self) -> bool {
         self.in_flight == 0 && self.stalled_since.is_none()
+    }
+
+    /// Since when nothing is owed to the other side, unless it makes way already.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.owes_nothing() && !self.makes_way).then_some(self.quiet_since)
+    }
+
+    /// It is to close for want of room.
+    pub(super) const fn make_way(&mut self) {
+        self.makes_way = true;
+    }
+
+    /// Whether it closes for want of room. If something was asked meanwhile it stays.
+    pub(super) const fn gives_way(&mut self) -> bool {
+        let makes_way = self.makes_way;
+        self.makes_way = false;
+        makes_way && self.owes_nothing()
     }
 
     /// Until when it may go on so, and what it is guilty of after that.
@@ -235,6 +255,20 @@ mod tests {
         assert_eq!(story.due(), None, "what comes next is ours to send");
         story.conduct.offered(story.at(300));
         assert_eq!(story.due(), Some((360, Overdue::Unread)));
+    }
+
+    #[test]
+    fn what_is_asked_for_room_closes_unless_something_is_in_flight() {
+        let mut story = Story::new();
+        assert_eq!(story.conduct.idle_since(), Some(story.begin));
+        story.conduct.make_way();
+        assert_eq!(story.conduct.idle_since(), None);
+        story.conduct.asked(false);
+        assert!(!story.conduct.gives_way(), "it asked meanwhile");
+        story.conduct.answered(story.at(3));
+        assert_eq!(story.conduct.idle_since(), Some(story.at(3)));
+        story.conduct.make_way();
+        assert!(story.conduct.gives_way());
     }
 
     #[test]

@@ -31,9 +31,35 @@ use super::{
 
 /// A connection's conduct, as its transport, its requests and its task share it.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<(Conduct, Option<Waker>)>>);
+pub(super) struct Shared(Arc<Mutex<(Conduct, Option<Waker>)>>);
 
 impl Shared {
+    /// Of a connection that was just made.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new((Conduct::new(Instant::now()), None))))
+    }
+
+    /// Since when nothing is owed to the other side, unless it makes way already.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.lock().0.idle_since()
+    }
+
+    /// Closes it, unless something is in flight by the time that it hears of it.
+    pub(super) fn make_way(&self) {
+        let mut shared = self.lock();
+        shared.0.make_way();
+        let waker = shared.1.take();
+        drop(shared);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn asked(&self) {
+        self.lock().0.asked(false);
+    }
+
     fn lock(&self) -> MutexGuard<'_, (Conduct, Option<Waker>)> {
         // Every change is one assignment: there is nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -100,13 +126,19 @@ pub(super) enum End {
     Closed,
     /// It had taken too long.
     Overdue(Overdue),
+    /// It made way for another one.
+    MadeWay,
     /// Cut off on shutdown, with something owed.
     CutOff,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, by: &Listening) -> End {
-    let shared = Shared(Arc::new(Mutex::new((Conduct::new(Instant::now()), None))));
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    by: &Listening,
+    shared: Shared,
+) -> End {
     let transport = Transport {
         stream,
         is_stalled: false,
@@ -133,6 +165,9 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, by: &Listening) -
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(End::Closed);
         }
+        if shared.lock().0.gives_way() {
+            return Poll::Ready(End::MadeWay);
+        }
         // What was handed over before it was polled has been sent by now.
         if cut_off_at.is_some() && owed_nothing && shared.owes_nothing() {
             return Poll::Ready(End::Closed);
@@ -157,7 +192,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, by: &Listening) -
         }
     })
     .await;
-    if end == End::Overdue(Overdue::Idle) {
+    if matches!(end, End::Overdue(Overdue::Idle) | End::MadeWay) {
         // HTTP/2 says goodbye.
         connection.as_mut().graceful_shutdown();
         poll_fn(|context| {

@@ -12,8 +12,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     conduct::Overdue,
-    connection::{End, serve},
+    connection::{End, Shared, serve},
     measures::Connections,
+    room::{Place, Room},
 };
 use crate::config::Timeouts;
 
@@ -38,6 +39,7 @@ pub(super) struct Listening {
     pub(super) timeouts: Timeouts,
     pub(super) measures: Arc<Connections>,
     pub(super) stop: CancellationToken,
+    room: Arc<Room>,
 }
 
 impl Listening {
@@ -46,6 +48,7 @@ impl Listening {
         timeouts: Timeouts,
         measures: Arc<Connections>,
         stop: CancellationToken,
+        most: usize,
     ) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -67,6 +70,7 @@ impl Listening {
             timeouts,
             measures,
             stop,
+            room: Room::new(most),
         }
     }
 
@@ -81,7 +85,12 @@ impl Listening {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(Arc::clone(&listening).served(stream, peer));
+                    let shared = Shared::new();
+                    let Some(place) = listening.room.take(&shared) else {
+                        listening.measures.turned_away.inc();
+                        continue;
+                    };
+                    connections.spawn(Arc::clone(&listening).served(stream, peer, shared, place));
                 }
                 // One that was gone before it was accepted.
                 Err(error) if is_of_the_connection(&error) => {}
@@ -99,13 +108,19 @@ impl Listening {
         connections.wait().await;
     }
 
-    async fn served(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+    async fn served(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        shared: Shared,
+        _place: Place,
+    ) {
         // Small answers, each waited for: none may wait for the next to fill a packet.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
         let _open = self.measures.opened();
-        match serve(stream, peer, &self).await {
+        match serve(stream, peer, &self, shared).await {
             End::Closed => {}
             End::Overdue(why) => {
                 tracing::debug!(?why, "a connection took too long");
@@ -115,6 +130,9 @@ impl Listening {
                     Overdue::Unread => &self.measures.unread,
                 };
                 counter.inc();
+            }
+            End::MadeWay => {
+                self.measures.made_way.inc();
             }
             End::CutOff => tracing::warn!("a request took too long and was cut off"),
         }

@@ -45,6 +45,8 @@ pub(crate) struct Connections {
     pub(crate) slow_bodies: Counter,
     pub(crate) idle: Counter,
     pub(crate) unread: Counter,
+    pub(crate) made_way: Counter,
+    pub(crate) turned_away: Counter,
 }
 
 /// A connection that is open until this is dropped.

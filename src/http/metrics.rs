@@ -104,6 +104,15 @@ fn requests(registry: &mut Registry, app: &App) {
             ("unread", connections.unread.get()),
         ],
     );
+    counts(
+        registry,
+        ("connections_without_room", "which"),
+        "Idle connections that made way for new ones, and new ones that were turned away",
+        [
+            ("idle", connections.made_way.get()),
+            ("new", connections.turned_away.get()),
+        ],
+    );
 }
 
 fn sign_ins(registry: &mut Registry, app: &App) {

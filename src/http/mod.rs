@@ -28,6 +28,7 @@ mod pending;
 mod progress;
 mod reload;
 mod restore;
+mod room;
 mod router;
 mod server;
 mod token;

@@ -20,6 +20,7 @@ use super::{
     listen::{GRACE, Listening},
     pending::Pending,
     reload::Reloader,
+    room,
     router::{Served, router},
 };
 use crate::{
@@ -104,21 +105,22 @@ impl Server {
         // From here on, before anybody can subscribe.
         let others = hear_others(Arc::clone(&store), doorbells, stop.clone());
         let app = Arc::new(app);
-        let mut listen = |listener, served| {
+        let most = room::connections(bootstrap::descriptors());
+        let mut listen = |listener, served, most| {
             let router = router(Arc::clone(&app), served);
             let (timeouts, measures) = (config.timeouts(), Arc::clone(&app.measures.connections));
-            let listening = Listening::new(router, timeouts, measures, stop.clone());
+            let listening = Listening::new(router, timeouts, measures, stop.clone(), most);
             tasks.spawn(listening.run(listener));
         };
         match apart {
-            None => listen(listener, Served::Everything),
+            None => listen(listener, Served::Everything, most),
             Some(apart) => {
                 if let Some(address) = administration {
                     tracing::info!(%address, "administration and metrics are served apart");
                     warn_of_an_open_door(address);
                 }
-                listen(listener, Served::WithoutAdministration);
-                listen(apart, Served::Administration);
+                listen(listener, Served::WithoutAdministration, most);
+                listen(apart, Served::Administration, room::OF_ADMINISTRATION);
             }
         }
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));

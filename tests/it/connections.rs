@@ -307,3 +307,36 @@ async fn an_address_for_administration_that_cannot_be_had_is_told_in_one_line() 
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_holds_many_idle_connections_stops_nobody_else() {
+    let apart = free_port();
+    let server = TestServer::start(Backend::Sqlite, |options| {
+        options
+            .through(&["sh", "-c", "ulimit -n 300; exec \"$@\"", "sh"])
+            .flag("--admin-listen", format!("127.0.0.1:{apart}"));
+    })
+    .await;
+    let mut held = Vec::new();
+    for _ in 0..500 {
+        let mut stream = connect(&server).await;
+        stream.write_all(HEALTH).await.unwrap();
+        answered(&mut stream).await;
+        held.push(stream);
+    }
+    // The longest idle made way, and the newest is still held.
+    closed(&mut held[0]).await;
+    let newest = held.last_mut().unwrap();
+    newest.write_all(HEALTH).await.unwrap();
+    answered(newest).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let metrics = http.get(format!("http://127.0.0.1:{apart}/metrics"));
+    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    let count = |which: &str| {
+        let name = format!("auth_agent_connections_without_room_total{{which=\"{which}\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&*name));
+        line.unwrap_or_else(|| panic!("no {name}")).to_owned()
+    };
+    assert!(count("idle").parse::<f64>().unwrap() >= 300.0, "{metrics}");
+    assert_eq!(count("new"), "0");
+}
