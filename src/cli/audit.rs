@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Failure, Output, admin::Admin, output::one_line, server::ServerChoice};
+use crate::http::LOCAL_OPERATOR;
 
 /// Where the log is read.
 const PATH: &str = "/api/admin/audit-log";
@@ -106,6 +107,8 @@ fn tell(event: &Value, output: Output) {
     let (kind, id) = (text(&actor["type"]), text(&actor["id"]));
     let actor = match (&*kind, &*id) {
         (kind, "") => kind.to_owned(),
+        // Who had no key.
+        ("admin_key", LOCAL_OPERATOR) => LOCAL_OPERATOR.to_owned(),
         // Their ids say what they are.
         ("agent" | "client", id) => id.to_owned(),
         (kind, id) => format!("{} {id}", kind.replace('_', " ")),

@@ -35,6 +35,7 @@ mod token;
 mod tokens;
 mod waiting;
 
+pub(crate) use admin::entry::LOCAL_OPERATOR;
 pub use bootstrap::StartError;
 pub use master_key::{Rewrapped, rewrap};
 pub use openapi::openapi;

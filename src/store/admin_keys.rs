@@ -62,6 +62,13 @@ impl NewAdminKey {
     }
 }
 
+/// A name as people tell it from others: capitals and the width of a space make no difference.
+#[must_use]
+pub fn folded_name(name: &str) -> String {
+    let words: Vec<&str> = name.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
 /// Why an admin key was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameTaken;
@@ -92,7 +99,10 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<Result<(), NameTaken>, StoreError> {
         self.decide_on_admin_keys(metadata, |living, append| {
-            if living.iter().any(|other| other.name == key.name) {
+            if living
+                .iter()
+                .any(|other| folded_name(&other.name) == folded_name(&key.name))
+            {
                 return Err(NameTaken);
             }
             let new = NewAdminKey {

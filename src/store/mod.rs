@@ -42,7 +42,7 @@ use sqlx::Row;
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-pub use admin_keys::{AdminKey, KeyStays, NameTaken, NewAdminKey};
+pub use admin_keys::{AdminKey, KeyStays, NameTaken, NewAdminKey, folded_name};
 pub use append::Committed;
 pub use archive::{ArchiveError, Retention, retain};
 pub use audit::AuditFilter;

@@ -360,3 +360,15 @@ async fn what_it_makes_is_for_its_owner_s_eyes_only() {
             .success()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_needs_two_ports() {
+    let port = free_port().to_string();
+    let mut demo = program();
+    demo.args(["demo", "--auto", "--port", &port, "--website-port", &port]);
+    let refused = completed(&mut demo).await;
+    assert!(
+        refused.complaint(2).contains("--website-port"),
+        "{refused:?}"
+    );
+}

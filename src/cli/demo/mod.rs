@@ -45,6 +45,14 @@ pub(crate) struct Demo {
 
 /// Does the job.
 pub(crate) async fn run(args: &Demo, output: Output) -> Result<(), Failure> {
+    if args
+        .port
+        .is_some_and(|port| port != 0 && args.website_port == Some(port))
+    {
+        return Err(Failure::usage(
+            "--port and --website-port are the same: give the website another one",
+        ));
+    }
     drop(logging::start(None, None, LevelFilter::WARN, None)?);
     let mut signals = StopSignals::catch()
         .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;

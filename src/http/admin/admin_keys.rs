@@ -26,7 +26,7 @@ use crate::{
         extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
     },
     oauth::ErrorCode,
-    store::{AdminKey, KeyStays, NameTaken},
+    store::{AdminKey, KeyStays, NameTaken, folded_name},
 };
 
 /// Longest name, in characters.
@@ -42,7 +42,7 @@ struct Body {
 
 fn name(text: &str) -> Result<String, ApiError> {
     let name = shown_name("name", text, MAX_NAME_CHARACTERS).map_err(ApiError::invalid_request)?;
-    if RESERVED_NAMES.contains(&&*name.to_lowercase()) {
+    if RESERVED_NAMES.contains(&&*folded_name(&name)) {
         return Err(ApiError::invalid_request(
             "name is one that the server itself uses: take another",
         ));

@@ -3,7 +3,7 @@
 use axum::extract::Request;
 use jiff::SignedDuration;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
 use crate::{
     crypto::{Secret, SecretKind},
@@ -23,7 +23,7 @@ pub(in crate::http) const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RotateBody {
-    grace_seconds: Option<u32>,
+    grace_seconds: Option<Number>,
 }
 
 /// A rotation to be committed, with the secret to be shown for it. No `Debug`.
@@ -41,12 +41,15 @@ impl Rotating {
         request: Request,
     ) -> Result<Self, ApiError> {
         let body: RotateBody = json_or_nothing(request, MAX_BODY_BYTES).await?;
-        let grace = body.grace_seconds.unwrap_or_default();
-        if grace > MAX_GRACE_SECONDS {
-            return Err(ApiError::invalid_request(format!(
-                "grace_seconds must be 0 to {MAX_GRACE_SECONDS}"
-            )));
-        }
+        let grace = body
+            .grace_seconds
+            .map_or(Some(0), |seconds| u32::try_from(seconds.as_u64()?).ok())
+            .filter(|seconds| *seconds <= MAX_GRACE_SECONDS)
+            .ok_or_else(|| {
+                ApiError::invalid_request(format!(
+                    "grace_seconds must be a whole number, 0 to {MAX_GRACE_SECONDS}"
+                ))
+            })?;
         let secret = app.tagger.issue(kind, holder, edge::random());
         let secret_hash = app.hasher.hash(&secret).await?;
         let now = app.store.now().await?;

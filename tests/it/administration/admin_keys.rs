@@ -117,8 +117,10 @@ on_both_databases! {
         let reply = create(json!({"name": name, "role": "admin"})).await;
         reply.refused(409, "conflict");
         assert!(reply.str("error_description").contains("take another"), "{}", reply.text);
+        let alike = name.to_uppercase().replace(' ', "  ");
+        create(json!({"name": alike, "role": "admin"})).await.refused(409, "conflict");
         let long = "x".repeat(65);
-        for name in ["environment", "Local Operator", "", " ", "a\u{7}b", "a\u{202e}b", &long] {
+        for name in ["environment", "Local  Operator", "", " ", "a\u{7}b", "a\u{202e}b", &long] {
             let reply = create(json!({"name": name, "role": "admin"})).await;
             reply.refused(400, "invalid_request");
             assert!(reply.str("error_description").contains("name"), "{}", reply.text);

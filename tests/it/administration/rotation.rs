@@ -177,8 +177,8 @@ on_both_databases! {
         for whose in BOTH {
             let (path, secret) = whose.made(&api).await;
             for (body, named) in [
-                (json!({"grace_seconds": 2_592_001}), "grace_seconds"),
-                (json!({"grace_seconds": -1}), "grace_seconds"),
+                (json!({"grace_seconds": 2_592_001}), "grace_seconds must be a whole number, 0 to 2592000"),
+                (json!({"grace_seconds": -1}), "grace_seconds must be a whole number, 0 to 2592000"),
                 (json!({"grace_seconds": "60"}), "grace_seconds"),
                 (json!({"grace": 60}), "grace"),
                 (json!([60]), "object"),

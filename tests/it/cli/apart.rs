@@ -90,6 +90,11 @@ async fn the_last_admin_key_is_deleted_with_a_word_about_the_way_back() {
         deleted.stderr.contains("last key of role admin"),
         "{deleted:?}"
     );
+    let told = here(&["audit", "--type", "AdminKeyRevoked"]).await;
+    assert!(
+        told.said().trim_end().ends_with("  local operator"),
+        "{told:?}"
+    );
     assert!(started().await.contains(dead_end));
     let create = ["admin-key", "create", "--name", "x", "--role", "admin"];
     let file = ["--secret-file", "new.key"];
