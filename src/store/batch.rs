@@ -365,7 +365,9 @@ async fn archive(connection: &mut Writable, streams: &[&(String, u64)]) -> Resul
             }
             let to = (*version).min(after + room);
             let part = json!({ "stream": stream, "after": after, "to": to });
-            parts.last_mut().map(|parts| parts.push(part));
+            if let Some(parts) = parts.last_mut() {
+                parts.push(part);
+            }
             room -= to - after;
             after = to;
         }

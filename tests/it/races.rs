@@ -206,7 +206,7 @@ async fn one_compromise(api: &Api, before: usize) -> usize {
         let (api, client) = (api.clone(), client.clone());
         let (waiting, used, answered) = (Arc::clone(&waiting), Arc::clone(&used), answered.clone());
         tokio::spawn(async move {
-            let reply = if number % 2 == 0 {
+            let reply = if number.is_multiple_of(2) {
                 let one = &waiting[number / 2];
                 api.redeem(&client, &one.code, &one.asked.pkce.verifier)
                     .await

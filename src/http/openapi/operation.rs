@@ -92,7 +92,7 @@ impl Operation {
     }
 
     /// Faults say `"success": false` besides.
-    pub(super) const fn to_an_agent(mut self) -> Self {
+    pub(super) const fn answering_an_agent(mut self) -> Self {
         self.told = Told::Agent;
         self
     }

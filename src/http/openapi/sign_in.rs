@@ -174,7 +174,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .says("An agent proves who it is, and so signs in to the website whose page is waiting. The checks are made in the order in which the contract lists them; what concerns the request is told only to an agent that has proved who it is. Repeating the call gives the same answer.")
             .secured("requestCookie")
             .or_otherwise()
-            .to_an_agent()
+            .answering_an_agent()
             .takes(&[JSON], &named("Authentication"), true, &json!({
                 "request_id": REQUEST, "agent_id": AGENT, "agent_secret": "as_...", "model": "claude-opus-4",
                 "expected_origin": "https://profilio.example",
