@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{
     schema::{
-        Object, exactly, flag, id, integer, list, list_of, moment, object, one_of, or, or_null,
-        scope, text, text_like, text_of, uri,
+        Object, exactly, flag, id, integer, list, list_of, moment, named, object, one_of, or,
+        or_null, scope, text, text_like, text_of, uri,
     },
     sign_in::bindings,
 };
@@ -380,13 +380,37 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
         ("Key", own_key.done()),
         ("KeyRotation", rotation.closed().done()),
         ("LivingGrant", grant.done()),
-        ("Event", event()),
+        (
+            "Event",
+            json!({
+                "description": "As it was written; or, of one that was archived, what the log still holds of it.",
+                "oneOf": [named("WrittenEvent"), named("ArchivedEvent")],
+            }),
+        ),
+        ("WrittenEvent", written_event()),
+        ("ArchivedEvent", archived_event()),
     ]);
     schemas
 }
 
+fn archived_event() -> Value {
+    object()
+        .must("position", json!({ "type": "integer", "minimum": 1 }), "Place in the whole log.")
+        .must("stream", text(), "What it was about.")
+        .must("version", json!({ "type": "integer", "minimum": 1 }), "Place in its stream.")
+        .must("type", text(), "What happened.")
+        .must(
+            "leaf_hash",
+            text_like("^[0-9a-f]{64}$"),
+            "SHA-256 of a zero byte and its text, in hex; the text is in the file that an `Archived` event names.",
+        )
+        .must("archived", exactly(true), "It was.")
+        .closed()
+        .done()
+}
+
 /// The very schema that the log is held to.
-fn event() -> Value {
+fn written_event() -> Value {
     let text = include_str!("../../../events/envelope.1.schema.json");
     let mut schema: Value = serde_json::from_str(text).unwrap_or_default();
     if let Some(members) = schema.as_object_mut() {
