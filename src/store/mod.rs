@@ -136,14 +136,7 @@ impl Opened {
         let fingerprint = if tables == 0 {
             None
         } else {
-            on!(Writable, &mut connection, sql::SERVER_VALUE, |c, sql| {
-                sqlx::query(sql)
-                    .bind(MASTER_KEY_FINGERPRINT)
-                    .fetch_optional(c)
-                    .await?
-                    .map(|row| row.try_get("value"))
-                    .transpose()?
-            })
+            fingerprint(&mut connection).await?
         };
         Ok(Self {
             target,
@@ -224,6 +217,17 @@ impl Opened {
 
 const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
 const ROOT_KEY: &str = "root_key";
+
+/// Which master key the keys of a database that has its tables are under.
+async fn fingerprint(connection: &mut Writable) -> Result<Option<String>, StoreError> {
+    on!(Writable, connection, sql::SERVER_VALUE, |c, sql| {
+        let row = sqlx::query(sql)
+            .bind(MASTER_KEY_FINGERPRINT)
+            .fetch_optional(c)
+            .await?;
+        Ok(row.map(|row| row.try_get("value")).transpose()?)
+    })
+}
 
 async fn head(pool: &Pool) -> Result<u64, StoreError> {
     on!(Pool, pool, sql::HEAD, |c, sql| {

@@ -7,6 +7,7 @@ use sqlx::Row;
 use super::{
     MASTER_KEY_FINGERPRINT, StoreError,
     database::{Writable, on},
+    fingerprint,
     lock::FileLock,
     maintenance::{existing, number},
     sql, sqlite_file,
@@ -42,14 +43,7 @@ impl Rewrap {
                 return Err(StoreError::Connected(others));
             }
         }
-        let fingerprint = on!(Writable, &mut connection, sql::SERVER_VALUE, |c, sql| {
-            sqlx::query(sql)
-                .bind(MASTER_KEY_FINGERPRINT)
-                .fetch_optional(c)
-                .await?
-                .map(|row| row.try_get("value"))
-                .transpose()?
-        });
+        let fingerprint = fingerprint(&mut connection).await?;
         Ok(Self {
             connection,
             fingerprint,
