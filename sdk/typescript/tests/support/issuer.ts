@@ -1,0 +1,104 @@
+/** The real program, on a free port, with a data folder of its own. */
+
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ADMIN_KEY = 'key-for-the-tests-of-the-libraries-0000000001';
+
+/** The built server; `./test` says where it is. */
+const PROGRAM =
+  process.env.AUTH_AGENT_BIN ??
+  new URL('../../../../../target/debug/auth-agent', import.meta.url).pathname;
+
+export interface Client {
+  client_id: string;
+  client_secret?: string;
+}
+
+export interface Agent {
+  agent_id: string;
+  owner_id: string;
+  agent_secret: string;
+}
+
+export class Issuer {
+  private constructor(
+    /** Its issuer identifier, which is its origin. */
+    readonly url: string,
+    private readonly folder: string,
+    private readonly program: ChildProcess,
+  ) {}
+
+  /** Starts it on `host`, which is a loopback address, with more arguments of `auth-agent serve`. */
+  static async start(host = '127.0.0.1', ...more: string[]): Promise<Issuer> {
+    const folder = await mkdtemp(join(tmpdir(), 'auth-agent-'));
+    const url = `http://${host}:${await freePort(host)}`;
+    const program = spawn(
+      PROGRAM,
+      ['serve', '--listen', url.slice('http://'.length), '--data-dir', folder, ...more],
+      {
+        env: { PATH: process.env.PATH, AUTH_AGENT_ADMIN_KEY: ADMIN_KEY },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    let said = '';
+    program.stderr?.on('data', (text) => (said += text));
+    for (;;) {
+      const ready = await fetch(`${url}/api/ready`).catch(() => undefined);
+      if (ready?.ok) return new Issuer(url, folder, program);
+      if (program.exitCode !== null) throw new Error(`the server did not start: ${said}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Calls the administration; the answer, which has to be a good one. */
+  async admin<T>(method: string, path: string, body?: object): Promise<T> {
+    const answer = await fetch(`${this.url}/api/admin/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${ADMIN_KEY}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+    return (text ? JSON.parse(text) : undefined) as T;
+  }
+
+  client(redirectUri: string, more: object = {}): Promise<Client> {
+    return this.admin('POST', 'clients', {
+      client_name: 'Profilio',
+      redirect_uris: [redirectUri],
+      scope: 'openid profile email',
+      ...more,
+    });
+  }
+
+  agent(more: object = {}): Promise<Agent> {
+    return this.admin('POST', 'agents', {
+      agent_name: 'Robin',
+      user_email: 'ada@example.com',
+      user_name: 'Ada Lovelace',
+      ...more,
+    });
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise((resolve) => this.program.once('exit', resolve));
+    this.program.kill('SIGTERM');
+    await ended;
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+/** A port of that address that nobody listens on. */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  assert.ok(address && typeof address === 'object');
+  return address.port;
+}
