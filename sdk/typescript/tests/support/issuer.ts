@@ -12,7 +12,7 @@ const ADMIN_KEY = 'key-for-the-tests-of-the-libraries-0000000001';
 /** The built server; `./test` says where it is. */
 const PROGRAM =
   process.env.AUTH_AGENT_BIN ??
-  new URL('../../../../../target/debug/auth-agent', import.meta.url).pathname;
+  new URL('../../../../target/debug/auth-agent', import.meta.url).pathname;
 
 export interface Client {
   client_id: string;
