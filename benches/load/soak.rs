@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::task::JoinSet;
 
 use super::{
@@ -42,6 +43,7 @@ const SETTINGS: [&str; 16] = [
 ];
 /// What is looked at in each part of the run.
 const PARTS: usize = 10;
+const MIB: f64 = 1024.0 * 1024.0;
 /// Agents at a time, each signing in as fast as it can.
 const AGENTS: usize = 4;
 
@@ -58,23 +60,26 @@ pub(crate) async fn soak(folder: &Path, length: Duration, report: &mut Report) -
         let (to, party, stop) = (server.address, Arc::clone(party), Arc::clone(&stop));
         others.spawn(task(to, party, stop));
     }
+    let mut sizes = Vec::new();
     for part in 1..=PARTS {
         let load = drive(&server, &parties, Work::Flow, AGENTS, length / PARTS as u32).await?;
         let part = format!("part {part:>2} of {PARTS}");
         report.add("soak: flows a second", &part, load.per_second);
         report.add("soak: 99 % of flows within, ms", &part, load.p99);
         report.add("soak: memory, MiB", &part, server.usage().memory);
-        report.add(
-            "soak: database, MiB",
-            &part,
-            size(&folder.join("data"), false)?,
-        );
-        report.add(
-            "soak: archive, MiB",
-            &part,
-            size(&folder.join("data"), true)?,
-        );
+        let data = folder.join("data");
+        let (database, archived) = (size(&data, false)?, archived_events(&data).await?);
+        report.add("soak: database, MiB", &part, database);
+        report.add("soak: archive, MiB", &part, size(&data, true)?);
+        report.add("soak: archived events", &part, archived);
+        sizes.push((database, archived));
     }
+    let ((before, fewer), (after, more)) = (sizes[PARTS / 2 - 1], sizes[PARTS - 1]);
+    report.add(
+        "soak: what the database grows by for each archived event, bytes",
+        "second half",
+        (after - before) * MIB / (more - fewer),
+    );
     stop.store(true, Ordering::Relaxed);
     while let Some(done) = others.join_next().await {
         done??;
@@ -145,5 +150,18 @@ fn size(data: &Path, archive: bool) -> Result<f64> {
             bytes += if about.is_file() { about.len() } else { 0 };
         }
     }
-    Ok(bytes as f64 / 1024.0 / 1024.0)
+    Ok(bytes as f64 / MIB)
+}
+
+/// Events of which a stub is left.
+async fn archived_events(data: &Path) -> Result<f64> {
+    let options = SqliteConnectOptions::new()
+        .filename(data.join("auth-agent.db"))
+        .read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let row = sqlx::query("select count(*) from events where body = ''")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(row.try_get::<i64, _>(0)? as f64)
 }

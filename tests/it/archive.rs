@@ -10,7 +10,8 @@ use crate::{
     log::history,
     sql::{sql, url_of},
     support::{
-        Api, Authorize, Client, Env, TestServer, Tokens, on_both_databases, process::eventually,
+        Api, Authorize, Backend, Client, Env, TestServer, Tokens, on_both_databases,
+        process::eventually,
     },
 };
 use auth_agent::store::maintenance::{check, rebuild};
@@ -169,4 +170,30 @@ on_both_databases! {
             assert!(rebuild(&url_of(&server)).await.unwrap().differences > 0);
         }
     }
+}
+
+#[tokio::test]
+async fn what_leaves_the_log_makes_room_for_what_comes() {
+    let env = Env {
+        backend: Backend::Sqlite,
+    };
+    let server = short(env).await;
+    let api = server.api();
+    let client = api.create_client(json!({})).await;
+    let mut pages = vec![];
+    for round in 1..=3 {
+        for _ in 0..100 {
+            abandoned(&api, &client).await;
+        }
+        // Not through the audit log: each reading of it is an event more.
+        eventually("requests to be archived", async || {
+            let stubs = sql(&server, "select count(*) from events where body = ''").await;
+            (stubs == [(round * 100).to_string()]).then_some(())
+        })
+        .await;
+        let count = sql(&server, "select count(*) from dbstat where name = 'events'").await;
+        pages.push(count[0].parse::<u64>().unwrap());
+    }
+    // Pages of 4 KiB: a stub needs some 170 bytes of one, and the whole event needed some 700.
+    assert!(pages[2] - pages[1] <= 8, "{pages:?}");
 }

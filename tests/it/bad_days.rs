@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{
     log::acts,
-    sql::url_of,
+    sql::{sql, url_of},
     support::{
         Agent, Api, Authorize, Backend, Client, Env, SignIn, TestServer, Tokens, on_both_databases,
         process::{completed, eventually},
@@ -103,6 +103,31 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_was_answered() {
         is_ready_again(&api).await;
         assert_eq!(acts(&api, "").await[..before.len()], before);
     }
+    api.authenticate(&pending, &agent).await.expect(200);
+    all_is_well(&mut server, &client, &agent, &done).await;
+}
+
+/// PostgreSQL's own word for a disk without room, at whatever would need some.
+const FULL: &str = "create function full_disk() returns trigger language plpgsql as $$
+    begin raise exception 'could not extend file' using errcode = '53100'; end $$;
+create trigger full_disk before insert on events for each statement execute function full_disk();
+create trigger full_disk before update on checkpoints for each statement execute function full_disk()";
+const ROOM: &str = "drop function full_disk cascade";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_of_the_database_server_is_told_alike_and_loses_nothing() {
+    let mut server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let api = server.api();
+    let (client, agent, done) = parties(&api).await;
+    let pending = api.authorize(&Authorize::new(&client)).await;
+    let before = acts(&api, "").await;
+    sql(&server, FULL).await;
+    nothing_can_be_written(&api, &client, &agent, &done).await;
+    let refused = api.authenticate(&pending, &agent).await;
+    refused.refused(503, "temporarily_unavailable");
+    sql(&server, ROOM).await;
+    is_ready_again(&api).await;
+    assert_eq!(acts(&api, "").await[..before.len()], before);
     api.authenticate(&pending, &agent).await.expect(200);
     all_is_well(&mut server, &client, &agent, &done).await;
 }
