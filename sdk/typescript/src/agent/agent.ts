@@ -1,0 +1,182 @@
+import type { Binding } from '../common/claims.js';
+import { ConfigurationError } from '../common/errors.js';
+import { type Issuer, parseIssuer } from '../common/issuer.js';
+import { aborted, authenticate, sleep } from './authenticate.js';
+import { AgentError } from './errors.js';
+import { type Page, requestCookie } from './page.js';
+import { type WaitingRequest, readWaitingPage, waitingAddress } from './waiting-page.js';
+
+/** Who signs in, and at which issuer. */
+export interface AgentOptions {
+  /** The issuer that the agent is registered with; nothing is ever sent anywhere else. */
+  issuer: string;
+  /** `agent_…` */
+  agentId: string;
+  /** `as_…`; it stays in this process, and goes to the issuer alone. */
+  agentSecret: string;
+  /** The model that the agent runs on, in its own words: 1 to 128 printable characters. */
+  model: string;
+}
+
+/** What a sign-in is meant for, and how long it may take. */
+export interface SignInOptions {
+  /**
+   * Origin of the website that the agent means to sign in to, such as `https://profilio.example`.
+   * Take it from the agent's task, not from the page: a page of another website is refused with
+   * `origin_mismatch`.
+   */
+  expectedOrigin?: string;
+  /** The same by the website's `client_id`. */
+  expectedClientId?: string;
+  /** For all of it, in milliseconds; default 60,000. */
+  timeout?: number;
+  /** Ends it earlier. */
+  signal?: AbortSignal;
+}
+
+/** A sign-in that is done. Nothing in it is secret: it may be shown to a model. */
+export interface AgentSignIn {
+  readonly requestId: string;
+  /** How it is known that the agent drives the browser: `browser` is the strongest. */
+  readonly binding: Binding;
+  /** What the website calls itself: its own word. */
+  readonly clientName: string;
+  /** Scheme, host and port that the browser went on to. */
+  readonly redirectOrigin: string;
+}
+
+const TIMEOUT = 60_000;
+const LOOK_AGAIN = 25; // milliseconds; the address is known here, nothing is asked of the browser
+
+/** An agent that signs in where the browser that it drives waits. Made by {@link createAgent}. */
+export class Agent {
+  readonly issuer: string;
+  readonly agentId: string;
+  readonly model: string;
+  readonly #issuer: Issuer;
+  readonly #secret: string;
+
+  /** @throws {@link ConfigurationError}, which names the option at fault. */
+  constructor({ issuer, agentId, agentSecret, model }: AgentOptions) {
+    this.#issuer = parseIssuer(issuer);
+    this.issuer = this.#issuer.identifier;
+    this.agentId = given('agentId', agentId);
+    this.#secret = given('agentSecret', agentSecret);
+    this.model = given('model', model);
+    if (this.model.length > 128 || /\p{C}/u.test(this.model)) {
+      throw new ConfigurationError('model must be 1 to 128 printable characters');
+    }
+  }
+
+  /** Whether the page is a waiting page of the configured issuer, with a request. Sends nothing. */
+  async isWaitingPage(page: Page): Promise<boolean> {
+    try {
+      await readWaitingPage(page, this.#issuer);
+      return true;
+    } catch (error) {
+      if (error instanceof AgentError && error.code !== 'unsupported_page') return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Signs in at the waiting page that is open in `page`, and waits until the browser has gone on to
+   * the website. The call is bound to that browser by its own cookie of the request.
+   *
+   * @throws {@link AgentError} with a `code`. If it is of this library (`wrong_issuer`,
+   *   `not_a_waiting_page`, `page_changed`, `not_this_browser`), nothing was sent.
+   */
+  async signIn(page: Page, options: SignInOptions = {}): Promise<AgentSignIn> {
+    const deadline = AbortSignal.timeout(options.timeout ?? TIMEOUT);
+    const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
+    const { request, cookie, stillThere } = await unlessEnded(this.#look(page), signal);
+    const body = this.#body(request, options);
+    stillThere();
+    const binding = await authenticate(this.#issuer, { body, cookie, signal });
+    await this.#left(page, request, deadline, signal);
+    const { requestId, clientName, redirectOrigin } = request;
+    return { requestId, binding, clientName, redirectOrigin };
+  }
+
+  /** What the page waits for, and the browser's proof that it opened it. */
+  async #look(page: Page) {
+    const { request, stillThere } = await readWaitingPage(page, this.#issuer);
+    const cookie = await requestCookie(page, this.#issuer, request.requestId);
+    if (!cookie) {
+      throw new AgentError(
+        'not_this_browser',
+        "this browser holds no cookie of the page's request, so it is not the one that opened it: " +
+          'nothing was sent. Start again from the website, in this browser',
+      );
+    }
+    return { request, stillThere, cookie: `${cookie.name}=${cookie.value}` };
+  }
+
+  #body(request: WaitingRequest, options: SignInOptions): Record<string, string> {
+    return {
+      request_id: request.requestId,
+      agent_id: this.agentId,
+      agent_secret: this.#secret,
+      model: this.model,
+      ...(options.expectedOrigin !== undefined && { expected_origin: options.expectedOrigin }),
+      ...(options.expectedClientId !== undefined && { expected_client_id: options.expectedClientId }),
+    };
+  }
+
+  /** Waits until the browser has left the waiting page. */
+  async #left(page: Page, request: WaitingRequest, deadline: AbortSignal, signal: AbortSignal) {
+    while (this.#waits(page.url(), request.requestId)) {
+      if (page.isClosed()) {
+        throw new AgentError('page_closed', 'signed in, but the page was closed before it went on', true);
+      }
+      if (deadline.aborted) {
+        throw new AgentError(
+          'redirect_timeout',
+          'signed in, but the browser did not go on to the website in time: reload the page',
+          true,
+        );
+      }
+      if (signal.aborted) throw new AgentError('aborted', 'ended by its signal, after signing in', true);
+      await sleep(LOOK_AGAIN, signal).catch(() => {}); // what has ended it is seen above
+    }
+  }
+
+  /** Whether that is still the waiting page, reloaded perhaps (its address then has its id). */
+  #waits(address: string, requestId: string): boolean {
+    const place = waitingAddress(this.#issuer, address);
+    return typeof place === 'object' && (place.requestId ?? requestId) === requestId;
+  }
+}
+
+/**
+ * Makes an agent.
+ *
+ * @example
+ * const agent = createAgent({ issuer, agentId, agentSecret, model: 'claude-opus-4' });
+ * if (await agent.isWaitingPage(page)) await agent.signIn(page, { expectedOrigin });
+ *
+ * @throws {@link ConfigurationError}, which names the option at fault.
+ */
+export function createAgent(options: AgentOptions): Agent {
+  return new Agent(options);
+}
+
+function given(name: string, value: unknown): string {
+  if (typeof value === 'string' && value.trim() !== '') return value;
+  throw new ConfigurationError(`${name} is missing`);
+}
+
+/** A browser that hangs must not hang the agent. */
+async function unlessEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let end = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = () => reject(aborted(signal));
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener('abort', end);
+  }
+}

@@ -1,0 +1,141 @@
+import type { Binding } from '../common/claims.js';
+import { oneLine, whyItFailed } from '../common/errors.js';
+import type { Issuer } from '../common/issuer.js';
+import { AgentError, type AgentErrorCode, WHAT_TO_DO } from './errors.js';
+
+/** One call of POST /api/agent/authenticate. */
+export interface Call {
+  /** The JSON body, the agent's secret in it. */
+  readonly body: Record<string, string>;
+  /** The waiting browser's cookie of this request, as `name=value`. */
+  readonly cookie: string;
+  /** Ends the call and its repetitions. */
+  readonly signal: AbortSignal;
+}
+
+const TRIES = 5;
+const FIRST_PAUSE = 250; // milliseconds, doubled each time
+const LONGEST_PAUSE = 10_000;
+const ANSWER_WITHIN = 15_000;
+const LONGEST_ANSWER = 64 * 1024; // characters
+
+/** A try that may be repeated, as the issuer answers the same agent and request the same again. */
+class Repeatable {
+  constructor(
+    readonly error: AgentError,
+    /** What `Retry-After` asked for, in milliseconds. */
+    readonly after = 0,
+  ) {}
+}
+
+/**
+ * Authenticates, repeating what is safe to repeat: a lost connection, 429, 502, 503 and 504.
+ *
+ * @returns the binding that the issuer found.
+ * @throws {@link AgentError} for everything else, and when repeating did not help.
+ */
+export async function authenticate(issuer: Issuer, call: Call): Promise<Binding> {
+  for (let attempt = 1, pause = FIRST_PAUSE; ; attempt++, pause *= 2) {
+    const outcome = await once(issuer, call);
+    if (!(outcome instanceof Repeatable)) return outcome;
+    // A wait that is longer than we are ready for is the caller's to decide on.
+    if (attempt === TRIES || outcome.after > LONGEST_PAUSE) throw outcome.error;
+    await sleep(Math.max(outcome.after, pause * (0.5 + Math.random() / 2)), call.signal);
+  }
+}
+
+async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Binding | Repeatable> {
+  if (signal.aborted) throw aborted(signal);
+  let response: Response;
+  let text: string;
+  try {
+    response = await fetch(`${issuer.identifier}/api/agent/authenticate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json', cookie },
+      body: JSON.stringify(body),
+      redirect: 'manual', // the secret goes to the issuer, and nowhere that it points to
+      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN)]),
+    });
+    text = (await response.text()).slice(0, LONGEST_ANSWER);
+  } catch (error) {
+    if (signal.aborted) throw aborted(signal);
+    return new Repeatable(
+      new AgentError('unavailable', `${issuer.identifier} cannot be reached: ${whyItFailed(error)}`),
+    );
+  }
+
+  const answer = parse(text);
+  if (response.status === 200 && answer['success'] === true) {
+    const binding = answer['binding'];
+    return binding === 'browser' || binding === 'address' ? binding : 'none';
+  }
+  if (response.status === 202) {
+    throw new AgentError(
+      'challenge_required',
+      'the issuer asks for a second factor, which this library does not answer yet',
+    );
+  }
+  const after = retryAfter(response);
+  if (response.status === 429) return new Repeatable(refusal('slow_down', answer), after);
+  if (response.status === 502 || response.status === 503 || response.status === 504) {
+    return new Repeatable(
+      new AgentError('unavailable', `${issuer.identifier} answers ${response.status}: try again later`),
+      after,
+    );
+  }
+  throw refusal(answer['error'], answer, response.status);
+}
+
+/** The issuer's refusal, by the word it gave. */
+function refusal(word: unknown, answer: Record<string, unknown>, status?: number): AgentError {
+  if (typeof word !== 'string' || !Object.hasOwn(WHAT_TO_DO, word)) {
+    return new AgentError(
+      'unexpected_answer',
+      `the issuer answered ${status} without a reason that is known: is the issuer's address right?`,
+    );
+  }
+  const code = word as AgentErrorCode;
+  const description = answer['error_description'];
+  const said = typeof description === 'string' ? `: ${oneLine(description)}` : '';
+  return new AgentError(code, `refused, ${code}${said}. ${WHAT_TO_DO[code]}`);
+}
+
+/** `Retry-After` in milliseconds (RFC 9110 §10.2.3), seconds or a date. */
+function retryAfter(response: Response): number {
+  const value = response.headers.get('retry-after');
+  if (value === null) return 0;
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(wait) ? Math.max(0, wait) : 0;
+}
+
+/** Waits, unless the call is ended meanwhile. */
+export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      clearTimeout(timer);
+      reject(aborted(signal));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', end);
+      resolve();
+    }, milliseconds);
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end, { once: true });
+  });
+}
+
+/** Why a call was ended: its own deadline, or the caller. */
+export function aborted(signal: AbortSignal): AgentError {
+  return (signal.reason as { name?: string } | undefined)?.name === 'TimeoutError'
+    ? new AgentError('unavailable', 'issuer or browser did not answer before the deadline: try again later')
+    : new AgentError('aborted', 'the sign-in was ended by its signal');
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return value !== null && typeof value === 'object' ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
