@@ -47,10 +47,11 @@ export class Issuer {
     );
     let said = '';
     program.stderr?.on('data', (text) => (said += text));
+    program.once('error', (error) => (said += error.message));
     for (;;) {
       const ready = await fetch(`${url}/api/ready`).catch(() => undefined);
       if (ready?.ok) return new Issuer(url, folder, program);
-      if (program.exitCode !== null) throw new Error(`the server did not start: ${said}`);
+      if (program.exitCode !== null || !program.pid) throw new Error(`the server did not start: ${said}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

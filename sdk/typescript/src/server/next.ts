@@ -1,0 +1,16 @@
+import type { Handlers } from './handlers.js';
+
+type RouteHandler = (request: Request) => Promise<Response>;
+
+/**
+ * The handlers as route handlers of Next.js's App Router. In `app/auth/[action]/route.ts`, with a
+ * `redirectUri` of `https://website.example/auth/callback`:
+ *
+ * @example
+ * export const { GET, POST } = nextHandlers(handlers);
+ */
+export function nextHandlers(handlers: Handlers): { GET: RouteHandler; POST: RouteHandler } {
+  const answer: RouteHandler = async (request) =>
+    (await handlers.handle(request)) ?? new Response('Not found.\n', { status: 404 });
+  return { GET: answer, POST: answer };
+}
