@@ -46,7 +46,7 @@ export function waitingAddress(
 
 /**
  * Reads the request of a waiting page of the issuer. The address that counts is the browser's own,
- * of the top-level document; it has to be the same before and after, and in the document itself.
+ * of the top-level document; it has to be the same page before and after, and in the document itself.
  *
  * @returns the request, and `stillThere`, which throws when the page has moved on since.
  * @throws {@link AgentError} with the reason; nothing has been sent anywhere.
@@ -68,14 +68,20 @@ export async function readWaitingPage(
   if (place === 'not_a_waiting_page') {
     throw new AgentError(place, 'this page of the issuer is not one that waits for an agent');
   }
-  const stillThere = () => {
-    if (page.isClosed() || page.url() !== address) throw changed();
-  };
 
   const found = parse(await page.evaluate(READ).catch(() => undefined));
+  const request = found?.request;
+  // The page itself replaces its address once, by the one that has its request's id.
+  const isSame = (now: string) => {
+    if (now === address) return true;
+    const then = waitingAddress(issuer, now);
+    return place.requestId === undefined && typeof then === 'object' && then.requestId === request?.requestId;
+  };
+  const stillThere = () => {
+    if (page.isClosed() || !isSame(page.url())) throw changed();
+  };
   stillThere();
-  if (found === undefined || found.address !== address) throw changed();
-  const request = found.request;
+  if (found === undefined || !isSame(found.address)) throw changed();
   if (request === undefined || !REQUEST_ID.test(request.requestId)) {
     throw new AgentError(
       'not_a_waiting_page',
@@ -98,7 +104,7 @@ function originOf(address: string): string {
 }
 
 /** The page's answer to `READ`. It is the word of whatever document was there: nothing is assumed. */
-function parse(answer: unknown): { address: unknown; request: WaitingRequest | undefined } | undefined {
+function parse(answer: unknown): { address: string; request: WaitingRequest | undefined } | undefined {
   const found = object(answer);
   if (!found) return undefined;
   const said = object(found['request']);
@@ -107,7 +113,7 @@ function parse(answer: unknown): { address: unknown; request: WaitingRequest | u
     clientName: oneLine(said['client_name'] ?? '', 64),
     redirectOrigin: oneLine(said['redirect_origin'] ?? ''),
   };
-  return { address: found['address'], request };
+  return { address: String(found['address']), request };
 }
 
 function object(text: unknown): Record<string, unknown> | undefined {
