@@ -1,0 +1,27 @@
+// An agent that signs in to a website with Puppeteer. Its settings come from the environment:
+//   WEBSITE          the website's address; default http://localhost:4000
+//   CHROMIUM         the browser's program, such as /usr/bin/chromium
+//   AUTH_AGENT_ISSUER, AUTH_AGENT_ID, AUTH_AGENT_SECRET, AUTH_AGENT_MODEL
+
+import { agentFromEnvironment } from '@auth-agent/sdk/agent';
+import puppeteer from 'puppeteer-core';
+
+const website = process.env.WEBSITE ?? 'http://localhost:4000';
+const agent = agentFromEnvironment();
+
+const browser = await puppeteer.launch({
+  executablePath: process.env.CHROMIUM,
+  args: process.getuid?.() === 0 ? ['--no-sandbox'] : [], // Chromium has no sandbox for root
+});
+try {
+  const page = await browser.newPage();
+  await page.goto(website);
+  await page.locator('a ::-p-text(Sign in with Auth Agent)').click();
+  while (!(await agent.isWaitingPage(page))) await new Promise((resolve) => setTimeout(resolve, 100));
+
+  const done = await agent.signIn(page, { expectedOrigin: new URL(website).origin });
+  console.log(`Signed in to ${done.redirectOrigin}, bound by ${done.binding}`);
+  console.log(await page.locator('h1').map((heading) => heading.textContent).wait());
+} finally {
+  await browser.close();
+}
