@@ -21,7 +21,12 @@ try {
 
   const done = await agent.signIn(page, { expectedOrigin: new URL(website).origin });
   console.log(`Signed in to ${done.redirectOrigin}, bound by ${done.binding}`);
-  console.log(await page.locator('h1').map((heading) => heading.textContent).wait());
+  console.log(
+    await page
+      .locator('h1')
+      .map((heading) => heading.textContent)
+      .wait(),
+  );
 } finally {
   await browser.close();
 }

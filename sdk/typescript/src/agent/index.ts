@@ -6,13 +6,7 @@
  */
 export type { Binding } from '../common/claims.js';
 export { AuthAgentError, ConfigurationError } from '../common/errors.js';
-export {
-  type Agent,
-  type AgentOptions,
-  type AgentSignIn,
-  type SignInOptions,
-  createAgent,
-} from './agent.js';
+export { type Agent, type AgentOptions, type AgentSignIn, type SignInOptions, createAgent } from './agent.js';
 export { agentFromEnvironment } from './environment.js';
 export { AgentError, type AgentErrorCode } from './errors.js';
 export type { BrowserCookie, Page, PlaywrightPage, PuppeteerPage } from './page.js';

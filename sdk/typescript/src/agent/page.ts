@@ -58,10 +58,7 @@ export async function requestCookie(
   issuer: Issuer,
   requestId: string,
 ): Promise<BrowserCookie | undefined> {
-  const cookies =
-    'context' in page
-      ? await page.context().cookies(`${issuer.origin}/`)
-      : await page.browserContext().cookies();
+  const cookies = await cookiesOf(page, `${issuer.origin}/`);
   const name = `${issuer.isHttps ? '__Host-' : ''}aa_${requestId}`;
   return cookies.find(
     (cookie) =>
@@ -72,4 +69,16 @@ export async function requestCookie(
       (cookie.secure === true || !issuer.isHttps) &&
       /^[\w.~+/=-]+$/.test(cookie.value),
   );
+}
+
+async function cookiesOf(page: Page, address: string): Promise<BrowserCookie[]> {
+  const context = 'context' in page ? page.context() : page.browserContext();
+  if (typeof context.cookies !== 'function') {
+    throw new AgentError('unsupported_page', 'this Puppeteer does not show cookies: use 24 or newer');
+  }
+  try {
+    return await context.cookies(address); // Puppeteer yields those of all addresses
+  } catch {
+    throw new AgentError('page_changed', 'the browser was closed while it was read: nothing was sent');
+  }
 }

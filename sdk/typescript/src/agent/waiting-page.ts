@@ -95,7 +95,10 @@ export async function readWaitingPage(
 }
 
 function changed(): AgentError {
-  return new AgentError('page_changed', 'the page went elsewhere while it was read: nothing was sent');
+  return new AgentError(
+    'page_changed',
+    'the page went elsewhere, or was closed, while it was read: nothing was sent',
+  );
 }
 
 function originOf(address: string): string {

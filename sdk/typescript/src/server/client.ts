@@ -64,8 +64,7 @@ export interface CodeExchange {
 
 /** An answer of introspection (RFC 7662 §2.2). */
 export type Introspection =
-  | { readonly active: false }
-  | ({ readonly active: true } & Partial<AccessTokenClaims>);
+  { readonly active: false } | ({ readonly active: true } & Partial<AccessTokenClaims>);
 
 /** A website's backend, made once and used for every sign-in. */
 export class Client {
@@ -145,7 +144,10 @@ export class Client {
       );
     }
     if (only('iss') !== metadata.issuer) {
-      throw new CallbackError('issuer_mismatch', `the answer is not of ${this.issuer}: start the sign-in again`);
+      throw new CallbackError(
+        'issuer_mismatch',
+        `the answer is not of ${this.issuer}: start the sign-in again`,
+      );
     }
     if (query.has('error')) throw refused(query);
     if (!only('code')) throw new CallbackError('invalid_callback', 'the callback has no code');

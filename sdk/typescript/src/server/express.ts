@@ -66,7 +66,9 @@ async function bodyOf(request: NodeRequest): Promise<string> {
   if (typeof body === 'string') return body;
   if (body instanceof Uint8Array) return new TextDecoder().decode(body);
   if (body !== null && typeof body === 'object') {
-    const fields = Object.entries(body).flatMap(([name, value]) => [value].flat().map((one) => [name, String(one)]));
+    const fields = Object.entries(body).flatMap(([name, value]) =>
+      [value].flat().map((one) => [name, String(one)]),
+    );
     return new URLSearchParams(fields).toString();
   }
   const decoder = new TextDecoder();

@@ -4,6 +4,7 @@ import type { Client } from './client.js';
 import { type CookieKind, type HeaderSource, readCookies } from './cookies.js';
 import { errorPage, statusOf } from './error-page.js';
 import { CallbackError, IssuerError, TokenError } from './errors.js';
+import { readForm } from './form.js';
 import { Once } from './once.js';
 import { Seal } from './seal.js';
 import { type EndedSessions, type Session, Sessions, endedInMemory } from './sessions.js';
@@ -41,7 +42,6 @@ export interface HandlersOptions {
 }
 
 const SESSION_LIFETIME = 8 * 60 * 60;
-const LONGEST_BODY = 64 * 1024; // characters
 
 /**
  * A website's routes as functions from `Request` to `Response`, for any server. Made by
@@ -166,8 +166,7 @@ export class Handlers {
     if (request.method !== 'POST') return wrongMethod('POST');
     const headers = { 'cache-control': 'no-store' };
     try {
-      const body = (await request.text()).slice(0, LONGEST_BODY);
-      const tokens = new URLSearchParams(body).getAll('logout_token');
+      const tokens = new URLSearchParams(await readForm(request)).getAll('logout_token');
       const [token] = tokens;
       if (!token || tokens.length > 1) {
         throw new TokenError('invalid_token', 'the form must have one logout_token');

@@ -46,7 +46,8 @@ export class Discovery {
   /** The issuer's keys. They are fetched again when a token names one that is not among them. */
   async keys(): Promise<RemoteJWKSet> {
     const url = (await this.metadata()).jwks_uri;
-    if (url === undefined) throw new IssuerError('unexpected_answer', "the issuer's metadata has no jwks_uri");
+    if (url === undefined)
+      throw new IssuerError('unexpected_answer', "the issuer's metadata has no jwks_uri");
     if (this.#keys?.url !== url) {
       this.#keys = { url, set: createRemoteJWKSet(new URL(url)) };
     }
@@ -105,7 +106,10 @@ function translate(what: string, error: unknown, secrets: readonly (string | und
     return new IssuerError('unavailable', `${what}: the issuer answers ${cause.status}: try again later`);
   }
   if (error instanceof oauth.OperationProcessingError || error instanceof oauth.UnsupportedOperationError) {
-    return new IssuerError('unexpected_answer', `${what}: the issuer's answer is not valid: ${error.message}`);
+    return new IssuerError(
+      'unexpected_answer',
+      `${what}: the issuer's answer is not valid: ${error.message}`,
+    );
   }
   return new IssuerError('unavailable', `${what}: the issuer cannot be reached: ${whyItFailed(error)}`);
 }

@@ -30,7 +30,8 @@ export async function verifyLogoutToken(
   if (event === null || typeof event !== 'object') throw invalid('its events do not name a logout');
   if ('nonce' in claims) throw invalid('it has a nonce, so it is an ID token');
   if (!text(jti)) throw invalid('its jti is no text');
-  for (const value of [sub, sid]) if (value !== undefined && !text(value)) throw invalid('sub or sid is no text');
+  for (const value of [sub, sid])
+    if (value !== undefined && !text(value)) throw invalid('sub or sid is no text');
   if (sub === undefined && sid === undefined) throw invalid('it names neither sub nor sid');
   if (exp > Date.now() / 1000 + MOST_AHEAD) throw invalid('it lives too long');
   if (await seen(jti, exp)) throw new TokenError('token_replayed', 'the logout token was used before');

@@ -54,6 +54,11 @@ export class Seal {
 async function derive(secret: string, purpose: string): Promise<Uint8Array> {
   const bytes = (text: string) => new TextEncoder().encode(text);
   const material = await crypto.subtle.importKey('raw', bytes(secret), 'HKDF', false, ['deriveBits']);
-  const parameters = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(), info: bytes(`auth-agent ${purpose}`) };
+  const parameters = {
+    name: 'HKDF',
+    hash: 'SHA-256',
+    salt: new Uint8Array(),
+    info: bytes(`auth-agent ${purpose}`),
+  };
   return new Uint8Array(await crypto.subtle.deriveBits(parameters, material, 256));
 }

@@ -84,9 +84,9 @@ export class Sessions {
     );
   }
 
-  async #open(source: HeaderSource): Promise<
-    { session: Session; state: unknown; returnTo: string } | undefined
-  > {
+  async #open(
+    source: HeaderSource,
+  ): Promise<{ session: Session; state: unknown; returnTo: string } | undefined> {
     const kept = await this.seal.open(readCookies(source).get(this.#name));
     if (!kept) return undefined;
     const { state, returnTo, ...rest } = kept;

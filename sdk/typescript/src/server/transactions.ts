@@ -28,7 +28,10 @@ export class Transactions {
     const sealed = await this.seal.seal({ state, nonce, codeVerifier, returnTo }, LIFETIME);
     const others = this.#names(cookies);
     const old = others.slice(0, Math.max(0, others.length - MOST + 1));
-    return [setCookie(this.kind, this.#name(state), sealed, LIFETIME), ...old.map((name) => this.#removed(name))];
+    return [
+      setCookie(this.kind, this.#name(state), sealed, LIFETIME),
+      ...old.map((name) => this.#removed(name)),
+    ];
   }
 
   /** The one that a callback with this `state` belongs to. */
@@ -36,10 +39,14 @@ export class Transactions {
     const kept = await this.seal.open(cookies.get(this.#name(state)));
     if (kept?.['state'] === state) {
       const { nonce, codeVerifier, returnTo } = kept as Record<string, string>;
-      if (nonce && codeVerifier) return { transaction: { state, nonce, codeVerifier }, returnTo: returnTo ?? '/' };
+      if (nonce && codeVerifier)
+        return { transaction: { state, nonce, codeVerifier }, returnTo: returnTo ?? '/' };
     }
     if (this.#names(cookies).length) {
-      throw new CallbackError('state_mismatch', 'the state is of no sign-in that this browser began: start again');
+      throw new CallbackError(
+        'state_mismatch',
+        'the state is of no sign-in that this browser began: start again',
+      );
     }
     throw new CallbackError(
       'transaction_missing',

@@ -5,16 +5,32 @@ import { type TestContext, test } from 'node:test';
 
 import { createAgent } from '@auth-agent/sdk/agent';
 
-const COOKIE = { name: '__Host-aa_req_1', value: 'v', domain: 'auth.example', path: '/', httpOnly: true, secure: true };
+const COOKIE = {
+  name: '__Host-aa_req_1',
+  value: 'v',
+  domain: 'auth.example',
+  path: '/',
+  httpOnly: true,
+  secure: true,
+};
 
 /** Signs in at a stand-in for a page with these cookies; what was sent. */
-async function sent(t: TestContext, issuer: string, cookies: object[], address = `${issuer}/authorize/req_1`) {
+async function sent(
+  t: TestContext,
+  issuer: string,
+  cookies: object[],
+  address = `${issuer}/authorize/req_1`,
+) {
   const calls: { url: string; cookie: string | null }[] = [];
   t.mock.method(globalThis, 'fetch', async (url: string, init: RequestInit) => {
     calls.push({ url, cookie: new Headers(init.headers).get('cookie') });
     return Response.json({ success: true, status: 'authenticated', binding: 'browser' });
   });
-  const request = JSON.stringify({ request_id: 'req_1', issuer: 'https://evil.example', authenticate_endpoint: 'https://evil.example/' });
+  const request = JSON.stringify({
+    request_id: 'req_1',
+    issuer: 'https://evil.example',
+    authenticate_endpoint: 'https://evil.example/',
+  });
   const page = {
     url: () => (calls.length ? 'https://shop.example/' : address),
     evaluate: async () => JSON.stringify({ address, request }),
@@ -28,7 +44,9 @@ async function sent(t: TestContext, issuer: string, cookies: object[], address =
 test('on https it is the cookie that no other host can have set, and the endpoint is the configured one', async (t) => {
   const plain = { ...COOKIE, name: 'aa_req_1', value: 'planted' };
   const url = 'https://auth.example/api/agent/authenticate';
-  assert.deepEqual(await sent(t, 'https://auth.example', [plain, COOKIE]), [{ url, cookie: '__Host-aa_req_1=v' }]);
+  assert.deepEqual(await sent(t, 'https://auth.example', [plain, COOKIE]), [
+    { url, cookie: '__Host-aa_req_1=v' },
+  ]);
 });
 
 test('an issuer may be below a path', async (t) => {

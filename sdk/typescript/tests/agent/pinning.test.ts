@@ -7,7 +7,13 @@ import assert from 'node:assert/strict';
 import { type TestContext, after, before, test } from 'node:test';
 
 import { AgentError, type AgentErrorCode, createAgent } from '@auth-agent/sdk/agent';
-import { type Context, type DrivenPage, type Driver, playwright, puppeteerDriver } from '../support/drivers.js';
+import {
+  type Context,
+  type DrivenPage,
+  type Driver,
+  playwright,
+  puppeteerDriver,
+} from '../support/drivers.js';
 import { type Agent, type Client, Issuer } from '../support/issuer.js';
 import { type Answer, Recorder } from '../support/recorder.js';
 
@@ -108,70 +114,93 @@ async function withFake(host: string, answer: () => Answer, body: (fake: Recorde
 inBoth('an exact copy on another origin, however alike, gets nothing', async (t, context) => {
   const { html, requestId } = await waiting(context);
   const origin = new URL(issuer.url);
-  await withFake('0.0.0.0', () => ({ html }), async (fake) => {
-    const hosts = [
-      '127.0.0.1', // another port
-      'localhost',
-      '127.0.0.2',
-      '127.0.0.1.example',
-      'auth.example',
-      `${origin.hostname}:${origin.port}@auth.example`,
-    ];
-    const page = await context.newPage();
-    for (const host of hosts) {
-      await page.goto(`http://${host}:${fake.port}/authorize/${requestId}`);
-      assert.equal(await agentOf().isWaitingPage(page), false);
+  await withFake(
+    '0.0.0.0',
+    () => ({ html }),
+    async (fake) => {
+      const hosts = [
+        '127.0.0.1', // another port
+        'localhost',
+        '127.0.0.2',
+        '127.0.0.1.example',
+        'auth.example',
+        `${origin.hostname}:${origin.port}@auth.example`,
+      ];
+      const page = await context.newPage();
+      for (const host of hosts) {
+        await page.goto(`http://${host}:${fake.port}/authorize/${requestId}`);
+        assert.equal(await agentOf().isWaitingPage(page), false);
+        await refused(t, page, 'wrong_issuer');
+      }
+      await page.goto(`http://127.0.0.2:${fake.port}/authorize?client_id=${client.client_id}`);
       await refused(t, page, 'wrong_issuer');
-    }
-    await page.goto(`http://127.0.0.2:${fake.port}/authorize?client_id=${client.client_id}`);
-    await refused(t, page, 'wrong_issuer');
-    clean(fake);
-  });
+      clean(fake);
+    },
+  );
 });
 
 inBoth('an https issuer is not looked for on http', async (t, context) => {
   const { html, requestId } = await waiting(context);
-  await withFake('127.0.0.1', () => ({ html }), async (fake) => {
-    const page = await context.newPage();
-    await page.goto(`http://auth.example:${fake.port}/authorize/${requestId}`);
-    await refused(t, page, 'wrong_issuer', agentOf(`https://auth.example:${fake.port}`));
-    await refused(t, page, 'wrong_issuer', agentOf('https://auth.example'));
-    clean(fake);
-  });
+  await withFake(
+    '127.0.0.1',
+    () => ({ html }),
+    async (fake) => {
+      const page = await context.newPage();
+      await page.goto(`http://auth.example:${fake.port}/authorize/${requestId}`);
+      await refused(t, page, 'wrong_issuer', agentOf(`https://auth.example:${fake.port}`));
+      await refused(t, page, 'wrong_issuer', agentOf('https://auth.example'));
+      clean(fake);
+    },
+  );
 });
 
 inBoth('a page in a frame, or one that has the issuer’s page in a frame, is none', async (t, context) => {
   const { html, requestId } = await waiting(context);
   const frame = `<iframe src="${issuer.url}/authorize/${requestId}"></iframe>`;
-  await withFake('127.0.0.2', () => ({ html: html + frame }), async (fake) => {
-    const page = await context.newPage();
-    await page.goto(`http://127.0.0.2:${fake.port}/authorize/${requestId}`);
-    await refused(t, page, 'wrong_issuer');
-    await refused(t, page.mainFrame() as DrivenPage, 'unsupported_page');
-    await refused(t, `${issuer.url}/authorize/${requestId}` as never, 'unsupported_page');
-    clean(fake);
-  });
+  await withFake(
+    '127.0.0.2',
+    () => ({ html: html + frame }),
+    async (fake) => {
+      const page = await context.newPage();
+      await page.goto(`http://127.0.0.2:${fake.port}/authorize/${requestId}`);
+      await refused(t, page, 'wrong_issuer');
+      await refused(t, page.mainFrame() as DrivenPage, 'unsupported_page');
+      await refused(t, `${issuer.url}/authorize/${requestId}` as never, 'unsupported_page');
+      clean(fake);
+    },
+  );
 });
 
-inBoth('a redirect from the issuer to a fake, and from a fake to the issuer, leads nowhere', async (t, context) => {
-  const { html, requestId, page: own } = await waiting(context);
-  await withFake('127.0.0.2', () => ({ html }), async (fake) => {
-    const evil = `http://127.0.0.2:${fake.port}/callback`;
-    const { client_id } = await issuer.client(evil);
-    const page = await context.newPage();
-    // A fault of the request comes back to the website that asked, which shows a copy.
-    await page.goto(authorize({ client_id, redirect_uri: evil, response_type: 'token' }));
-    assert.equal(new URL(page.url()).port, String(fake.port));
-    await refused(t, page, 'wrong_issuer');
-    clean(fake);
-  });
-  await withFake('127.0.0.2', () => ({ location: `${issuer.url}/openapi#${requestId}` }), async (fake) => {
-    await own.goto(`http://127.0.0.2:${fake.port}/`);
-    assert.equal(new URL(own.url()).origin, issuer.url);
-    await refused(t, own, 'not_a_waiting_page');
-    clean(fake);
-  });
-});
+inBoth(
+  'a redirect from the issuer to a fake, and from a fake to the issuer, leads nowhere',
+  async (t, context) => {
+    const { html, requestId, page: own } = await waiting(context);
+    await withFake(
+      '127.0.0.2',
+      () => ({ html }),
+      async (fake) => {
+        const evil = `http://127.0.0.2:${fake.port}/callback`;
+        const { client_id } = await issuer.client(evil);
+        const page = await context.newPage();
+        // A fault of the request comes back to the website that asked, which shows a copy.
+        await page.goto(authorize({ client_id, redirect_uri: evil, response_type: 'token' }));
+        assert.equal(new URL(page.url()).port, String(fake.port));
+        await refused(t, page, 'wrong_issuer');
+        clean(fake);
+      },
+    );
+    await withFake(
+      '127.0.0.2',
+      () => ({ location: `${issuer.url}/openapi#${requestId}` }),
+      async (fake) => {
+        await own.goto(`http://127.0.0.2:${fake.port}/`);
+        assert.equal(new URL(own.url()).origin, issuer.url);
+        await refused(t, own, 'not_a_waiting_page');
+        clean(fake);
+      },
+    );
+  },
+);
 
 inBoth('an address without a host of its own is not the issuer’s', async (t, context) => {
   const { page, html } = await waiting(context);
@@ -179,7 +208,9 @@ inBoth('an address without a host of its own is not the issuer’s', async (t, c
   await refused(t, other, 'wrong_issuer');
   await other.setContent(html); // about:blank
   await refused(t, other, 'wrong_issuer');
-  await other.goto(`data:text/html,${encodeURIComponent('<script type="application/json" id="auth-agent-request">{}</script>')}`);
+  await other.goto(
+    `data:text/html,${encodeURIComponent('<script type="application/json" id="auth-agent-request">{}</script>')}`,
+  );
   await refused(t, other, 'wrong_issuer');
 
   // The issuer's own origin is inside of this one.
@@ -195,41 +226,48 @@ inBoth('an address without a host of its own is not the issuer’s', async (t, c
 
 inBoth('a page that goes elsewhere between check and use gets nothing', async (t, context) => {
   const { page, html, requestId } = await waiting(context);
-  await withFake('127.0.0.2', () => ({ html }), async (fake) => {
-    const evil = `http://127.0.0.2:${fake.port}/authorize/${requestId}`;
-    const moments = ['before it is read', 'after it is read', 'while the cookie is fetched'] as const;
-    for (const moment of moments) {
-      await page.goto(`${issuer.url}/authorize/${requestId}`);
-      const moving = new Proxy(page, {
-        get(target, name) {
-          const member: unknown = Reflect.get(target, name);
-          if (typeof member !== 'function') return member;
-          const call = member.bind(target) as (...all: unknown[]) => unknown;
-          if (name === 'evaluate' && moment !== 'while the cookie is fetched') {
-            return async (expression: string) => {
-              if (moment === 'before it is read') await page.goto(evil);
-              const found = await call(expression);
-              if (moment === 'after it is read') await page.goto(evil);
-              return found;
-            };
-          }
-          if ((name === 'context' || name === 'browserContext') && moment === 'while the cookie is fetched') {
-            return () => ({
-              cookies: async (...urls: unknown[]) => {
-                const { cookies } = call() as { cookies: (...all: unknown[]) => unknown };
-                const found = await cookies.apply(call(), urls);
-                await page.goto(evil);
+  await withFake(
+    '127.0.0.2',
+    () => ({ html }),
+    async (fake) => {
+      const evil = `http://127.0.0.2:${fake.port}/authorize/${requestId}`;
+      const moments = ['before it is read', 'after it is read', 'while the cookie is fetched'] as const;
+      for (const moment of moments) {
+        await page.goto(`${issuer.url}/authorize/${requestId}`);
+        const moving = new Proxy(page, {
+          get(target, name) {
+            const member: unknown = Reflect.get(target, name);
+            if (typeof member !== 'function') return member;
+            const call = member.bind(target) as (...all: unknown[]) => unknown;
+            if (name === 'evaluate' && moment !== 'while the cookie is fetched') {
+              return async (expression: string) => {
+                if (moment === 'before it is read') await page.goto(evil);
+                const found = await call(expression);
+                if (moment === 'after it is read') await page.goto(evil);
                 return found;
-              },
-            });
-          }
-          return call;
-        },
-      });
-      await refused(t, moving, 'page_changed');
-    }
-    clean(fake);
-  });
+              };
+            }
+            if (
+              (name === 'context' || name === 'browserContext') &&
+              moment === 'while the cookie is fetched'
+            ) {
+              return () => ({
+                cookies: async (...urls: unknown[]) => {
+                  const { cookies } = call() as { cookies: (...all: unknown[]) => unknown };
+                  const found = await cookies.apply(call(), urls);
+                  await page.goto(evil);
+                  return found;
+                },
+              });
+            }
+            return call;
+          },
+        });
+        await refused(t, moving, 'page_changed');
+      }
+      clean(fake);
+    },
+  );
 });
 
 inBoth('the session of another browser cannot be swapped in', async (t, victim, driver) => {
@@ -240,11 +278,15 @@ inBoth('the session of another browser cannot be swapped in', async (t, victim, 
     await lured.goto(`${issuer.url}/authorize/${requestId}`);
     await refused(t, lured, 'not_a_waiting_page');
 
-    await withFake('127.0.0.2', () => ({ html }), async (fake) => {
-      await lured.goto(`http://127.0.0.2:${fake.port}/authorize/${requestId}`);
-      await refused(t, lured, 'wrong_issuer');
-      clean(fake);
-    });
+    await withFake(
+      '127.0.0.2',
+      () => ({ html }),
+      async (fake) => {
+        await lured.goto(`http://127.0.0.2:${fake.port}/authorize/${requestId}`);
+        await refused(t, lured, 'wrong_issuer');
+        clean(fake);
+      },
+    );
 
     // Even if the page could be made to name the attacker's request: this browser has no cookie of it.
     const own = await waiting(victim);
@@ -265,7 +307,13 @@ inBoth('the session of another browser cannot be swapped in', async (t, victim, 
 
 inBoth('a page of the issuer that waits for nobody is told from one that waits', async (t, context) => {
   const page = await context.newPage();
-  for (const path of ['/openapi', '/api/health', '/authorize', '/authorize/req_1', '/authorize/../api/health']) {
+  for (const path of [
+    '/openapi',
+    '/api/health',
+    '/authorize',
+    '/authorize/req_1',
+    '/authorize/../api/health',
+  ]) {
     await page.goto(issuer.url + path);
     assert.equal(await agentOf().isWaitingPage(page), false, path);
     await refused(t, page, 'not_a_waiting_page');

@@ -11,7 +11,9 @@ import { AgentError, agentFromEnvironment, createAgent } from '@auth-agent/sdk/a
 import { type Answer, FakeIssuer } from '../support/fake-issuer.js';
 
 const SECRET = 'as_secret-of-the-agent';
-const DONE: Answer = { json: { success: true, status: 'authenticated', request_id: 'req_1', binding: 'browser' } };
+const DONE: Answer = {
+  json: { success: true, status: 'authenticated', request_id: 'req_1', binding: 'browser' },
+};
 const CALL = 'POST /api/agent/authenticate';
 
 let fake: FakeIssuer;
@@ -39,7 +41,11 @@ const agent = () => createAgent({ issuer: fake.url, agentId: 'agent_1', agentSec
 function page() {
   const address = `${fake.url}/authorize/req_1`;
   const cookie = { domain: '127.0.0.1', path: '/', httpOnly: true, secure: false };
-  const request = { request_id: 'req_1', client_name: 'Shop\u202e\nIgnore', redirect_origin: 'https://shop.example' };
+  const request = {
+    request_id: 'req_1',
+    client_name: 'Shop\u202e\nIgnore',
+    redirect_origin: 'https://shop.example',
+  };
   return {
     url: () => (answers.length ? address : 'https://shop.example/callback?code=secret-code'),
     evaluate: async () => JSON.stringify({ address, request: JSON.stringify(request) }),
@@ -56,16 +62,17 @@ function page() {
 
 const calls = () => fake.asked.filter((line) => line === CALL).length;
 
-test('a call is repeated after 503, a lost connection and 429, and is the same each time', async () => {
+test('a call is repeated after 503, a lost connection and 429, and is the same each time', async (t) => {
   answers = [
     { status: 503, json: {} },
     'cut',
-    { status: 429, headers: { 'retry-after': '1' }, json: { error: 'slow_down' } },
+    { status: 429, headers: { 'retry-after': '2' }, json: { error: 'slow_down' } },
     DONE,
   ];
-  const begun = performance.now();
+  const timers = t.mock.method(globalThis, 'setTimeout');
   const done = await agent().signIn(page(), { expectedOrigin: 'https://shop.example' });
-  assert.ok(performance.now() - begun > 1000, 'Retry-After is kept');
+  const waits = timers.mock.calls.map(({ arguments: [, wait] }) => wait);
+  assert.ok(waits.includes(2000), `Retry-After is kept: ${waits.join()}`);
   assert.equal(done.binding, 'browser');
   assert.equal(done.clientName, 'Shop  Ignore', 'what a client calls itself is one line');
   assert.equal(calls(), 4);
@@ -137,7 +144,10 @@ test('repeating ends: after a few tries, at a long Retry-After, at the deadline,
   assert.equal(calls(), 6);
 
   answers = [{ status: 429, headers: { 'retry-after': '9' }, json: {} }, DONE];
-  await assert.rejects(agent().signIn(page(), { timeout: 300 }), { code: 'unavailable', message: /deadline/ });
+  await assert.rejects(agent().signIn(page(), { timeout: 300 }), {
+    code: 'unavailable',
+    message: /deadline/,
+  });
 
   answers = [DONE, DONE];
   await assert.rejects(agent().signIn(page(), { signal: AbortSignal.abort() }), { code: 'aborted' });
@@ -150,7 +160,12 @@ test('repeating ends: after a few tries, at a long Retry-After, at the deadline,
 });
 
 test('an issuer that is not there is unavailable, and the error shows no secret', async () => {
-  const away = createAgent({ issuer: 'http://127.0.0.1:9', agentId: 'agent_1', agentSecret: SECRET, model: 'm' });
+  const away = createAgent({
+    issuer: 'http://127.0.0.1:9',
+    agentId: 'agent_1',
+    agentSecret: SECRET,
+    model: 'm',
+  });
   answers = [DONE];
   const there = page();
   const address = 'http://127.0.0.1:9/authorize/req_1';
@@ -197,7 +212,10 @@ test('settings come from the environment, from a file, or are missed by name', a
     const made = agentFromEnvironment();
     assert.deepEqual([made.issuer, made.agentId, made.model], [fake.url, 'agent_1', 'm']);
     answers = [DONE];
-    const first = { ...page(), url: () => (bodies.length ? 'https://shop.example/' : `${fake.url}/authorize/req_1`) };
+    const first = {
+      ...page(),
+      url: () => (bodies.length ? 'https://shop.example/' : `${fake.url}/authorize/req_1`),
+    };
     await made.signIn(first);
     assert.equal((JSON.parse(bodies[0] ?? '') as { agent_secret: string }).agent_secret, SECRET);
     process.env['AUTH_AGENT_ID'] = 'agent_2';
@@ -221,9 +239,12 @@ test('settings that would send the secret in the clear, or nowhere, are refused'
     [{ model: 'a\nb' }, /printable/],
   ];
   for (const [change, message] of bad) {
-    assert.throws(() => createAgent({ ...good, ...change }), (error: Error) => {
-      assert.match(error.message, message);
-      return !error.message.includes(SECRET);
-    });
+    assert.throws(
+      () => createAgent({ ...good, ...change }),
+      (error: Error) => {
+        assert.match(error.message, message);
+        return !error.message.includes(SECRET);
+      },
+    );
   }
 });

@@ -55,13 +55,15 @@ async function inEach(body: (page: DrivenPage) => Promise<void>): Promise<void> 
   }
 }
 
-const fails = (code: string, authenticated = false) => (error: unknown) => {
-  assert.ok(error instanceof AgentError, String(error));
-  assert.equal(error.code, code, error.message);
-  assert.equal(error.authenticated, authenticated);
-  assert.ok(!inspect(error, { depth: 9, showHidden: true }).includes(registered.agent_secret));
-  return true;
-};
+const fails =
+  (code: string, authenticated = false) =>
+  (error: unknown) => {
+    assert.ok(error instanceof AgentError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.equal(error.authenticated, authenticated);
+    assert.ok(!inspect(error, { depth: 9, showHidden: true }).includes(registered.agent_secret));
+    return true;
+  };
 
 test('an agent signs in, bound to the browser that it drives, and learns nothing secret', async () => {
   const agent = agentOf();
@@ -85,7 +87,10 @@ test('a refusal says why, and leaves the page open for another try', async () =>
   await inEach(async (page) => {
     await open(page);
     const agent = agentOf();
-    await assert.rejects(agent.signIn(page, { expectedOrigin: 'https://other.example' }), fails('origin_mismatch'));
+    await assert.rejects(
+      agent.signIn(page, { expectedOrigin: 'https://other.example' }),
+      fails('origin_mismatch'),
+    );
     await assert.rejects(agent.signIn(page, { expectedClientId: 'client_other' }), fails('origin_mismatch'));
     const secret = `${registered.agent_secret.slice(0, -2)}xx`;
     await assert.rejects(agentOf({ agentSecret: secret }).signIn(page), fails('invalid_agent'));
@@ -113,10 +118,16 @@ test('without the browser’s cookie nothing is sent, and with a wrong one the s
     await clearCookies.call(context);
     await assert.rejects(agentOf().signIn(page), fails('not_this_browser'));
 
-    await addCookies.call(context, kept.map((cookie) => ({ ...cookie, httpOnly: false })));
+    await addCookies.call(
+      context,
+      kept.map((cookie) => ({ ...cookie, httpOnly: false })),
+    );
     await assert.rejects(agentOf().signIn(page), fails('not_this_browser'), 'a page could have set that one');
 
-    const wrong = kept.map((cookie) => ({ ...cookie, value: `A${cookie.value.slice(1)}`.replace(/^AA/, 'BA') }));
+    const wrong = kept.map((cookie) => ({
+      ...cookie,
+      value: `A${cookie.value.slice(1)}`.replace(/^AA/, 'BA'),
+    }));
     await addCookies.call(context, wrong);
     await assert.rejects(agentOf().signIn(page), fails('browser_mismatch'));
 

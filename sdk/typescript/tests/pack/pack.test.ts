@@ -30,7 +30,9 @@ before(async () => {
   const types = ['@types/node', '@types/react', '@types/react-dom', 'react'];
   const wanted = types.map((name) => `${name}@${manifest.devDependencies[name]}`);
   const file = `./auth-agent-sdk-${manifest.version}.tgz`;
-  await exec('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', file, ...wanted], { cwd: folder });
+  await exec('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', file, ...wanted], {
+    cwd: folder,
+  });
 });
 after(() => rm(folder, { recursive: true }));
 
@@ -51,10 +53,18 @@ test('only what is needed is packed', async () => {
   const { stdout } = await exec('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: PACKAGE });
   const [{ files } = { files: [] }] = listed(JSON.parse(stdout));
   const paths = files.map((file) => file.path);
-  for (const path of ['LICENSE', 'README.md', 'package.json', 'dist/agent/index.js', 'dist/agent/index.d.ts']) {
+  for (const path of [
+    'LICENSE',
+    'README.md',
+    'package.json',
+    'dist/agent/index.js',
+    'dist/agent/index.d.ts',
+  ]) {
     assert.ok(paths.includes(path), path);
   }
-  const odd = paths.filter((path) => !/^(LICENSE|README\.md|package\.json|dist\/[\w/-]+\.(d\.ts|js))$/.test(path));
+  const odd = paths.filter(
+    (path) => !/^(LICENSE|README\.md|package\.json|dist\/[\w/-]+\.(d\.ts|js))$/.test(path),
+  );
   assert.deepEqual(odd, []);
 });
 
@@ -65,7 +75,9 @@ function listed(printed: unknown): { files: { path: string }[] }[] {
 
 test('a strict program that uses every entry type-checks, our declarations and all', async () => {
   await writeFile(join(folder, 'program.ts'), PROGRAM);
-  const lines = entries().map((name, at) => `import * as entry${at} from '@auth-agent/sdk/${name.slice(2)}';\nvoid entry${at};`);
+  const lines = entries().map(
+    (name, at) => `import * as entry${at} from '@auth-agent/sdk/${name.slice(2)}';\nvoid entry${at};`,
+  );
   await writeFile(join(folder, 'entries.ts'), lines.join('\n'));
   const common = {
     target: 'es2022',

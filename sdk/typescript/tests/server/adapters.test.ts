@@ -5,10 +5,18 @@ import { type RequestListener, createServer, request as open } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 
-import { type NodeRequest, createClient, createHandlers, expressHandler, nextHandlers } from '@auth-agent/sdk/server';
+import {
+  type NodeRequest,
+  createClient,
+  createHandlers,
+  expressHandler,
+  nextHandlers,
+} from '@auth-agent/sdk/server';
 import { FakeIssuer } from '../support/fake-issuer.js';
 
-async function withHandlers(body: (handlers: ReturnType<typeof createHandlers>, fake: FakeIssuer) => Promise<void>) {
+async function withHandlers(
+  body: (handlers: ReturnType<typeof createHandlers>, fake: FakeIssuer) => Promise<void>,
+) {
   const fake = await FakeIssuer.start();
   try {
     const redirectUri = 'http://localhost:9/auth/callback';
@@ -33,7 +41,15 @@ async function withServer(listener: RequestListener, body: (origin: string) => P
 async function logoutToken(fake: FakeIssuer): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
-  const claims = { iss: fake.url, aud: 'client_1', iat: now, exp: now + 60, jti: crypto.randomUUID(), sid: 'r', events };
+  const claims = {
+    iss: fake.url,
+    aud: 'client_1',
+    iat: now,
+    exp: now + 60,
+    jti: crypto.randomUUID(),
+    sid: 'r',
+    events,
+  };
   return fake.sign(claims, 'logout+jwt');
 }
 
@@ -67,7 +83,9 @@ test('a request target that is a whole address, or none, does no harm', async ()
         const { port } = new URL(origin);
         for (const path of ['http://evil.example/auth/login', '/auth/login\\..\\x', '/%', '//']) {
           const status = await new Promise((resolve, reject) => {
-            const asked = open({ port, host: '127.0.0.1', path }, (answer) => resolve(answer.resume().statusCode));
+            const asked = open({ port, host: '127.0.0.1', path }, (answer) =>
+              resolve(answer.resume().statusCode),
+            );
             asked.on('error', reject).end();
           });
           assert.equal(status, 418, path);
@@ -115,7 +133,8 @@ test('an error of the website’s own goes to Express', async () => {
   });
   const middleware = expressHandler(broken);
   await withServer(
-    (request, response) => middleware(request, response, (error) => response.writeHead(500).end(String(error))),
+    (request, response) =>
+      middleware(request, response, (error) => response.writeHead(500).end(String(error))),
     async (origin) => {
       const answer = await fetch(`${origin}/auth/callback`);
       assert.equal(await answer.text(), 'Error: of the website');

@@ -57,7 +57,11 @@ test('a sign-in yields checked claims, and tokens that are read by name only', a
   assert.equal(tokens.claims.email, 'ada@example.com');
   assert.ok(tokens.expiresAt && tokens.expiresAt > new Date());
   assert.match(tokens.idToken ?? '', /^eyJ/);
-  for (const shown of [inspect(tokens, { depth: 9, showHidden: true }), JSON.stringify(tokens), String(tokens)]) {
+  for (const shown of [
+    inspect(tokens, { depth: 9, showHidden: true }),
+    JSON.stringify(tokens),
+    String(tokens),
+  ]) {
     for (const secret of [tokens.accessToken, tokens.refreshToken, tokens.idToken]) {
       assert.ok(secret && !shown.includes(secret));
     }
@@ -89,7 +93,11 @@ test('a token is refreshed, narrowed, introspected and revoked', async () => {
 
 test('an access token is checked for what an API requires', async () => {
   const { tokens } = await signedIn();
-  const api = createAccessTokenVerifier({ issuer: issuer.url, scope: 'openid profile', minimumBinding: 'browser' });
+  const api = createAccessTokenVerifier({
+    issuer: issuer.url,
+    scope: 'openid profile',
+    minimumBinding: 'browser',
+  });
   const claims = await api.verify(tokens.accessToken);
   assert.equal(claims.client_id, client.clientId);
   assert.equal(claims.agent_id, agent.agent_id);
@@ -110,7 +118,9 @@ test('a public client signs in by PKCE alone', async () => {
 
 test('a secret can be sent in the form', async () => {
   const method = { token_endpoint_auth_method: 'client_secret_post' };
-  const of = clientOf(await issuer.client(REDIRECT, method), { tokenEndpointAuthMethod: 'client_secret_post' });
+  const of = clientOf(await issuer.client(REDIRECT, method), {
+    tokenEndpointAuthMethod: 'client_secret_post',
+  });
   assert.ok((await signedIn(of)).tokens.claims);
 });
 
@@ -128,7 +138,9 @@ test('a code that the browser part brought is exchanged', async () => {
 test('an ID token of another request is refused', async () => {
   const { url, transaction } = await client.start();
   const address = await signInPlainly(issuer, agent, url);
-  await assert.rejects(client.callback(address, { ...transaction, nonce: 'another' }), { code: 'invalid_token' });
+  await assert.rejects(client.callback(address, { ...transaction, nonce: 'another' }), {
+    code: 'invalid_token',
+  });
 });
 
 test('a weaker binding than the website asks for is refused', async () => {
@@ -147,16 +159,42 @@ test('what comes back is refused when it is not the answer to the request', asyn
     change(address.searchParams);
     return client.callback(address, transaction);
   };
-  await assert.rejects(changed((query) => query.set('state', 'x')), { code: 'state_mismatch' });
-  await assert.rejects(changed((query) => query.delete('state')), { code: 'state_mismatch' });
-  await assert.rejects(changed((query) => query.append('state', 'x')), { code: 'state_mismatch' });
-  await assert.rejects(changed((query) => query.set('iss', 'https://evil.example')), { code: 'issuer_mismatch' });
-  await assert.rejects(changed((query) => query.delete('iss')), { code: 'issuer_mismatch' });
-  await assert.rejects(changed((query) => query.delete('code')), { code: 'invalid_callback' });
-  await assert.rejects(changed((query) => query.set('error', 'access_denied')), (error) => {
-    return error instanceof CallbackError && error.code === 'access_denied' && error.error === 'access_denied';
-  });
-  await assert.rejects(changed((query) => query.set('error', 'invalid_scope')), { code: 'authorization_failed' });
+  await assert.rejects(
+    changed((query) => query.set('state', 'x')),
+    { code: 'state_mismatch' },
+  );
+  await assert.rejects(
+    changed((query) => query.delete('state')),
+    { code: 'state_mismatch' },
+  );
+  await assert.rejects(
+    changed((query) => query.append('state', 'x')),
+    { code: 'state_mismatch' },
+  );
+  await assert.rejects(
+    changed((query) => query.set('iss', 'https://evil.example')),
+    { code: 'issuer_mismatch' },
+  );
+  await assert.rejects(
+    changed((query) => query.delete('iss')),
+    { code: 'issuer_mismatch' },
+  );
+  await assert.rejects(
+    changed((query) => query.delete('code')),
+    { code: 'invalid_callback' },
+  );
+  await assert.rejects(
+    changed((query) => query.set('error', 'access_denied')),
+    (error) => {
+      return (
+        error instanceof CallbackError && error.code === 'access_denied' && error.error === 'access_denied'
+      );
+    },
+  );
+  await assert.rejects(
+    changed((query) => query.set('error', 'invalid_scope')),
+    { code: 'authorization_failed' },
+  );
   assert.ok((await client.callback(good, transaction)).claims, 'and none of it consumed the code');
 });
 
@@ -203,7 +241,11 @@ test('no error and no object shows a secret, a code or a token', async () => {
     assert.equal(failure.status, 'rejected');
     return inspect(failure.reason, { depth: 9, showHidden: true });
   });
-  shown.push(inspect(client, { depth: 9, showHidden: true }), JSON.stringify(client), inspect(wrong, { depth: 9 }));
+  shown.push(
+    inspect(client, { depth: 9, showHidden: true }),
+    JSON.stringify(client),
+    inspect(wrong, { depth: 9 }),
+  );
   for (const text of shown) for (const one of secrets) assert.ok(!text.includes(one), text);
   const [refused] = failures;
   assert.ok(refused?.status === 'rejected' && refused.reason instanceof EndpointError);
@@ -213,7 +255,10 @@ test('no error and no object shows a secret, a code or a token', async () => {
 test('an issuer that is not there is unavailable, and asked again the next time', async () => {
   const away = createClient({ issuer: 'http://127.0.0.1:9', clientId: 'client_x', redirectUri: REDIRECT });
   for (const _ of [1, 2]) {
-    await assert.rejects(away.start(), (error) => error instanceof IssuerError && error.code === 'unavailable');
+    await assert.rejects(
+      away.start(),
+      (error) => error instanceof IssuerError && error.code === 'unavailable',
+    );
   }
 });
 

@@ -44,7 +44,11 @@ test('a visitor signs in, comes back to where they were, and signs out', async (
   assert.equal(location(back), '/orders?page=2#last');
   assert.deepEqual([...visitor.cookies.keys()], ['auth_agent_session']);
 
-  for (const source of [visitor.request('/'), { headers: { cookie: visitor.header } }, visitor.request('/').headers]) {
+  for (const source of [
+    visitor.request('/'),
+    { headers: { cookie: visitor.header } },
+    visitor.request('/').headers,
+  ]) {
     const session = await website.getSession(source);
     assert.equal(session?.agent_id, agent.agent_id);
     assert.equal(session.binding, 'browser');
@@ -65,7 +69,10 @@ test('cookies are encrypted, and out of reach of scripts and other sites', async
   const sealed = Buffer.from(set, 'base64').toString('latin1');
   assert.ok(!set.includes(state) && !sealed.includes(state));
 
-  const over = createHandlers({ client: client({ redirectUri: 'https://website.example/cb' }), cookieSecret: SECRET });
+  const over = createHandlers({
+    client: client({ redirectUri: 'https://website.example/cb' }),
+    cookieSecret: SECRET,
+  });
   const response = await over.login(new Request('https://website.example/login'));
   assert.match(response.headers.getSetCookie()[0] ?? '', /^__Host-auth_agent_tx_.*; Secure$/);
   assert.equal(over.paths.login, '/login');
@@ -89,7 +96,9 @@ test('a return path leads nowhere but to this website', async () => {
   for (const path of elsewhere) {
     const visitor = new Visitor(website);
     const query = new URLSearchParams({ return_to: path });
-    const denied = await visitor.open(await callbackWithError(visitor, `/auth/login?${query}`, 'access_denied'));
+    const denied = await visitor.open(
+      await callbackWithError(visitor, `/auth/login?${query}`, 'access_denied'),
+    );
     assert.match(await denied.text(), /href="\/auth\/login\?return_to=%2F"/, path);
   }
 });
@@ -134,7 +143,9 @@ test('ten sign-ins of one browser at once all come home, and the cookies stay fe
 
 test('each way to fail has its page, its status and a way to try again', async () => {
   const visitor = new Visitor(website);
-  const denied = await visitor.open(await callbackWithError(visitor, '/auth/login?return_to=/a', 'access_denied'));
+  const denied = await visitor.open(
+    await callbackWithError(visitor, '/auth/login?return_to=/a', 'access_denied'),
+  );
   assert.equal(denied.status, 403);
   const page = await denied.text();
   assert.match(page, /<code>access_denied<\/code>/);
@@ -142,7 +153,9 @@ test('each way to fail has its page, its status and a way to try again', async (
   assert.match(denied.headers.get('content-security-policy') ?? '', /default-src 'none'/);
   assert.equal(visitor.cookies.size, 0);
 
-  const hostile = await visitor.open(await callbackWithError(visitor, '/auth/login', '<script>alert(1)</script>'));
+  const hostile = await visitor.open(
+    await callbackWithError(visitor, '/auth/login', '<script>alert(1)</script>'),
+  );
   assert.ok(!(await hostile.text()).includes('<script'));
 
   const cleared = new Visitor(website);
@@ -153,7 +166,11 @@ test('each way to fail has its page, its status and a way to try again', async (
   await cleared.open('/auth/login');
   await expectFailure(await cleared.open(address), 400, 'state_mismatch');
   await expectFailure(await cleared.open('/auth/callback'), 400, 'state_mismatch');
-  await expectFailure(await new Visitor(website).open('/auth/callback?state=&code=x'), 400, 'transaction_missing');
+  await expectFailure(
+    await new Visitor(website).open('/auth/callback?state=&code=x'),
+    400,
+    'transaction_missing',
+  );
 
   const other = new Visitor(website);
   const foreign = await begun(other);
@@ -204,7 +221,11 @@ test('a website answers failures with a page of its own', async () => {
 test('another website cannot sign a visitor out, and no address can', async () => {
   const visitor = new Visitor(website);
   await visitor.open(await begun(visitor));
-  const cross = [{ 'sec-fetch-site': 'cross-site' }, { 'sec-fetch-site': 'same-site' }, { origin: 'https://evil.example' }];
+  const cross = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: 'https://evil.example' },
+  ];
   for (const headers of cross) {
     const refused = await visitor.open('/auth/logout', { method: 'POST', headers });
     assert.equal(refused.status, 400);
@@ -215,7 +236,10 @@ test('another website cannot sign a visitor out, and no address can', async () =
   assert.equal((await visitor.open('/auth/login', { method: 'POST' })).status, 405);
   assert.equal((await visitor.open('/auth/callback', { method: 'HEAD' })).status, 405);
   assert.ok(await website.getSession(visitor.request('/')));
-  const own = await visitor.open('/auth/logout', { method: 'POST', headers: { 'sec-fetch-site': 'same-origin' } });
+  const own = await visitor.open('/auth/logout', {
+    method: 'POST',
+    headers: { 'sec-fetch-site': 'same-origin' },
+  });
   assert.equal(own.status, 303);
 });
 
@@ -237,10 +261,16 @@ test('the issuer ends a session by its sid, and all sessions of a subject', asyn
       const query = new URL(location(await visitor.open('/auth/login'))).searchParams;
       fake.routes['/token'] = async () => {
         const claims = { ...common, sub: 'agent_1', sid, nonce: query.get('nonce') };
-        return { json: { access_token: 'a', token_type: 'bearer', id_token: await fake.sign(claims, 'JWT') } };
+        return {
+          json: { access_token: 'a', token_type: 'bearer', id_token: await fake.sign(claims, 'JWT') },
+        };
       };
       const address = new URL(REDIRECT);
-      address.search = new URLSearchParams({ code: 'c', iss: fake.url, state: query.get('state') ?? '' }).toString();
+      address.search = new URLSearchParams({
+        code: 'c',
+        iss: fake.url,
+        state: query.get('state') ?? '',
+      }).toString();
       assert.equal((await visitor.open(address)).status, 303);
       return visitor;
     };
@@ -264,8 +294,14 @@ test('the issuer ends a session by its sid, and all sessions of a subject', asyn
     assert.equal(await isIn(two), false);
     assert.deepEqual(told, ['req_1', 'agent_1']);
 
-    const none = await own.backchannelLogout(new Request('http://127.0.0.1:9/', { method: 'POST', body: 'x=y' }));
+    const none = await own.backchannelLogout(
+      new Request('http://127.0.0.1:9/', { method: 'POST', body: 'x=y' }),
+    );
     assert.equal(none.status, 400);
+    const long = await own.backchannelLogout(
+      new Request('http://127.0.0.1:9/', { method: 'POST', body: `logout_token=${'x'.repeat(70_000)}` }),
+    );
+    assert.match(await long.text(), /longer than/);
     assert.equal(((await none.json()) as { error: string }).error, 'invalid_request');
   } finally {
     await fake.stop();
@@ -280,7 +316,11 @@ test('while the issuer is away a visitor is told so, and the same address works 
     const visitor = new Visitor(own);
     const query = new URL(location(await visitor.open('/auth/login'))).searchParams;
     const address = new URL(REDIRECT);
-    address.search = new URLSearchParams({ code: 'c', iss: fake.url, state: query.get('state') ?? '' }).toString();
+    address.search = new URLSearchParams({
+      code: 'c',
+      iss: fake.url,
+      state: query.get('state') ?? '',
+    }).toString();
     fake.routes['/token'] = () => ({ status: 503, json: {} });
     await expectFailure(await visitor.open(address), 503, 'unavailable');
     const now = Math.floor(Date.now() / 1000);

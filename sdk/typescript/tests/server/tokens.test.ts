@@ -82,8 +82,14 @@ test('a forged, expired or misused access token is refused', async () => {
     ],
     'type of an ID token': ['invalid_token', await fake.sign(accessClaims(), 'JWT')],
     'type of a logout token': ['invalid_token', await fake.sign(accessClaims(), 'logout+jwt')],
-    expired: ['token_expired', await fake.sign(accessClaims({ iat: now() - 700, exp: now() - 31 }), 'at+jwt')],
-    'from the future': ['clock_skew', await fake.sign(accessClaims({ iat: now() + 90, exp: now() + 700 }), 'at+jwt')],
+    expired: [
+      'token_expired',
+      await fake.sign(accessClaims({ iat: now() - 700, exp: now() - 31 }), 'at+jwt'),
+    ],
+    'from the future': [
+      'clock_skew',
+      await fake.sign(accessClaims({ iat: now() + 90, exp: now() + 700 }), 'at+jwt'),
+    ],
     'not yet': ['invalid_token', await fake.sign(accessClaims({ nbf: now() + 90 }), 'at+jwt')],
     'another audience': ['invalid_token', await fake.sign(accessClaims({ aud: 'client_1' }), 'at+jwt')],
     'another issuer': ['invalid_token', await fake.sign(accessClaims({ iss: `${fake.url}/` }), 'at+jwt')],
@@ -91,7 +97,10 @@ test('a forged, expired or misused access token is refused', async () => {
     empty: ['invalid_token', ''],
   };
   for (const missing of ['exp', 'iat', 'sub', 'client_id', 'jti', 'aud', 'iss']) {
-    bad[`no ${missing}`] = ['invalid_token', await fake.sign(accessClaims({ [missing]: undefined }), 'at+jwt')];
+    bad[`no ${missing}`] = [
+      'invalid_token',
+      await fake.sign(accessClaims({ [missing]: undefined }), 'at+jwt'),
+    ];
   }
   for (const [what, [code, token]] of Object.entries(bad)) {
     await assert.rejects(client.verifyAccessToken(token), { code }, what);
@@ -101,8 +110,12 @@ test('a forged, expired or misused access token is refused', async () => {
 test('scope and binding are required only when they are asked for', async () => {
   const weak = await fake.sign(accessClaims({ binding: 'address', scope: 'openid' }), 'at+jwt');
   assert.ok(await client.verifyAccessToken(weak, { minimumBinding: 'address', scope: 'openid' }));
-  await assert.rejects(client.verifyAccessToken(weak, { minimumBinding: 'browser' }), { code: 'insufficient_binding' });
-  await assert.rejects(client.verifyAccessToken(weak, { scope: 'openid open' }), { code: 'insufficient_scope' });
+  await assert.rejects(client.verifyAccessToken(weak, { minimumBinding: 'browser' }), {
+    code: 'insufficient_binding',
+  });
+  await assert.rejects(client.verifyAccessToken(weak, { scope: 'openid open' }), {
+    code: 'insufficient_scope',
+  });
   const unknown = await fake.sign(accessClaims({ binding: 'retina' }), 'at+jwt');
   await assert.rejects(client.verifyAccessToken(unknown, { minimumBinding: 'address' }), {
     code: 'insufficient_binding',
@@ -185,7 +198,10 @@ test('an ID token with a bad signature is refused, though it came over the right
   address.searchParams.set('iss', fake.url);
   const answer = { access_token: 'a', token_type: 'Bearer', expires_in: 600 };
   fake.routes['/token'] = async () => ({ json: { ...answer, id_token: await idToken(other.privateKey) } });
-  await assert.rejects(client.callback(address, transaction), { code: 'invalid_token', message: /signature/ });
+  await assert.rejects(client.callback(address, transaction), {
+    code: 'invalid_token',
+    message: /signature/,
+  });
   fake.routes['/token'] = async () => ({ json: { ...answer, id_token: await idToken() } });
   assert.equal((await client.callback(address, transaction)).claims?.sid, 'req_1');
   fake.routes['/token'] = () => ({ json: answer });

@@ -58,7 +58,12 @@ export class FakeIssuer {
   }
 
   /** A JWT signed with the published key, unless another is given. */
-  sign(claims: JWTPayload, typ: string, header: object = {}, key: CryptoKey | Uint8Array = this.key.privateKey) {
+  sign(
+    claims: JWTPayload,
+    typ: string,
+    header: object = {},
+    key: CryptoKey | Uint8Array = this.key.privateKey,
+  ) {
     return new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid: 'one', typ, ...header }).sign(key);
   }
 

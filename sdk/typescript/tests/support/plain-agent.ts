@@ -17,7 +17,10 @@ export async function signInPlainly(
   const page = await fetch(address);
   const html = await page.text();
   assert.equal(page.status, 200, html);
-  const cookie = page.headers.getSetCookie().map((set) => set.split(';')[0]).join('; ');
+  const cookie = page.headers
+    .getSetCookie()
+    .map((set) => set.split(';')[0])
+    .join('; ');
   const request_id = /content="(req_[^"]+)"/.exec(html)?.[1];
   const done = await fetch(`${issuer.url}/api/agent/authenticate`, {
     method: 'POST',
@@ -30,7 +33,9 @@ export async function signInPlainly(
     }),
   });
   assert.equal(done.status, 200, await done.text());
-  const status = await fetch(`${issuer.url}/api/check-status?request_id=${request_id}`, { headers: { cookie } });
+  const status = await fetch(`${issuer.url}/api/check-status?request_id=${request_id}`, {
+    headers: { cookie },
+  });
   const { redirect_to } = (await status.json()) as { redirect_to: string };
   return new URL(redirect_to);
 }
