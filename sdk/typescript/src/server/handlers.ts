@@ -213,6 +213,7 @@ function wrongMethod(allow: string): Response {
 }
 
 function withCookies(response: Response, cookies: string[]): Response {
-  for (const cookie of cookies) response.headers.append('set-cookie', cookie);
-  return response;
+  const own = new Response(response.body, response); // headers of a redirect cannot be changed
+  for (const cookie of cookies) own.headers.append('set-cookie', cookie);
+  return own;
 }

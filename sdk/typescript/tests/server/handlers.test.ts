@@ -216,6 +216,16 @@ test('a website answers failures with a page of its own', async () => {
   const response = await own.callback(new Request(`${REDIRECT}?state=x`));
   assert.equal(response.status, 418);
   assert.equal(await response.text(), 'transaction_missing /auth/login?return_to=%2F');
+
+  const away = createHandlers({
+    client: client(),
+    cookieSecret: SECRET,
+    onError: () => Response.redirect('http://127.0.0.1:9/sorry'),
+  });
+  const visitor = new Visitor(away);
+  const denied = await visitor.open(await callbackWithError(visitor, '/auth/login', 'access_denied'));
+  assert.equal(location(denied), 'http://127.0.0.1:9/sorry');
+  assert.equal(visitor.cookies.size, 0, 'the sign-in is over all the same');
 });
 
 test('another website cannot sign a visitor out, and no address can', async () => {
