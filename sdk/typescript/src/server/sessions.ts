@@ -36,7 +36,7 @@ export interface Session extends SignInClaims {
  * process; several processes, or one that restarts, need one that lasts.
  */
 export interface EndedSessions {
-  /** Ends the one with that `sid`, or all of `sub` that began before `iat`; remember it until `until`, in seconds since the epoch. */
+  /** Ends the one with that `sid`, or all of `sub` whose `auth_time` is not after `iat`; remember it until `until`, in seconds since the epoch. */
   end(logout: { sid?: string; sub?: string; iat: number }, until: number): void | Promise<void>;
   has(session: Session): boolean | Promise<boolean>;
 }
@@ -114,9 +114,10 @@ export function endedInMemory(): EndedSessions {
       ended.delete(key); // it goes to the end
       ended.set(key, { iat, until });
     },
-    has({ sid, sub, iat }) {
+    has({ sid, sub, auth_time, iat }) {
       const of = ended.get(`sub ${sub}`);
-      return ended.has(`sid ${sid}`) || (of !== undefined && iat <= of.iat);
+      // Both times are of the issuer's clock, where there are both.
+      return ended.has(`sid ${sid}`) || (of !== undefined && (auth_time ?? iat) <= of.iat);
     },
   };
 }

@@ -264,7 +264,7 @@ test('the issuer ends a session by its sid, and all sessions of a subject', asyn
       onBackchannelLogout: (logout) => void told.push(logout.sid ?? logout.sub),
     });
     const now = Math.floor(Date.now() / 1000);
-    const common = { iss: fake.url, aud: 'c', iat: now, exp: now + 60 };
+    const common = { iss: fake.url, aud: 'c', iat: now, exp: now + 60, auth_time: now };
 
     const signIn = async (sid: string): Promise<Visitor> => {
       const visitor = new Visitor(own);
