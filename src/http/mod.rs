@@ -34,6 +34,7 @@ mod server;
 mod token;
 mod tokens;
 mod waiting;
+mod widget;
 
 pub(crate) use admin::entry::LOCAL_OPERATOR;
 pub use bootstrap::StartError;

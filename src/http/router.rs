@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ApiError, admin, app::App, authenticate, authorize, discovery, layer, metrics, openapi, page,
-    token, tokens, waiting,
+    token, tokens, waiting, widget,
 };
 use crate::oauth::ErrorCode;
 use axum::{
@@ -74,6 +74,7 @@ fn public() -> Router<Arc<App>> {
             get(discovery::document),
         )
         .route("/.well-known/jwks.json", get(discovery::jwks))
+        .route("/widget/signin-button.js", get(widget::signin_button))
         .route("/token", post(token::post))
         .route("/revoke", post(tokens::revoke))
         .route("/userinfo", get(tokens::userinfo).post(tokens::userinfo))

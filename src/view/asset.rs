@@ -49,15 +49,7 @@ static FILES: LazyLock<[File; 4]> = LazyLock::new(|| {
 });
 
 fn file(logical: &'static str, content_type: &'static str, bytes: &'static [u8]) -> File {
-    let hash = digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .take(HASH_BYTES)
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let hash = hash(bytes);
     let (stem, extension) = logical.rsplit_once('.').unwrap_or((logical, ""));
     File {
         logical,
@@ -67,6 +59,19 @@ fn file(logical: &'static str, content_type: &'static str, bytes: &'static [u8])
             bytes,
         },
     }
+}
+
+/// What tells this content from any other, in lower-case hex.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .take(HASH_BYTES)
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// The file served as `name` (the last part of the path, hash included); `None` for any other

@@ -187,6 +187,7 @@ on_both_databases! {
         let open = [
             (Method::GET, DOCUMENTS[0]), (Method::GET, DOCUMENTS[1]),
             (Method::GET, "/.well-known/jwks.json"), (Method::POST, "/token"),
+            (Method::GET, "/widget/signin-button.js"),
             (Method::POST, "/revoke"), (Method::GET, "/userinfo"), (Method::POST, "/userinfo"),
         ];
         for (method, path) in open {

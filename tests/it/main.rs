@@ -42,3 +42,4 @@ mod token;
 mod tokens;
 mod unhealthy_database;
 mod waiting;
+mod widget;

@@ -1,7 +1,7 @@
 //! The sample website's sign-in: an ordinary OpenID Connect client (authorization code, PKCE, nonce)
 //! on a crate that knows nothing of Auth Agent. This is all that a website has to write.
 
-use std::{error::Error, fmt::Write as _, future::Future, pin::Pin};
+use std::{borrow::Cow, error::Error, fmt::Write as _, future::Future, pin::Pin};
 
 use openidconnect::{
     AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthorizationCode, Client, ClientId,
@@ -71,12 +71,16 @@ pub(super) struct Registration {
     pub(super) client_id: String,
     pub(super) client_secret: Secret,
     pub(super) redirect_uri: String,
+    /// Another one, for sign-ins that the button begins.
+    pub(super) button_redirect_uri: String,
 }
 
 /// The website as a client of the server.
 pub(super) struct RelyingParty {
     issuer: String,
     client: OidcClient,
+    redirect_uri: RedirectUrl,
+    button_redirect_uri: RedirectUrl,
     http: Http,
 }
 
@@ -84,6 +88,7 @@ pub(super) struct RelyingParty {
 pub(super) struct Pending {
     nonce: Nonce,
     verifier: PkceCodeVerifier,
+    redirect_uri: RedirectUrl,
 }
 
 /// Who signed in, from an ID token that was verified.
@@ -107,7 +112,10 @@ impl RelyingParty {
             client_id,
             client_secret,
             redirect_uri,
+            button_redirect_uri,
         } = registration;
+        let redirect_uri = RedirectUrl::new(redirect_uri).map_err(Failure::failed)?;
+        let button_redirect_uri = RedirectUrl::new(button_redirect_uri).map_err(Failure::failed)?;
         let http = Http(http_client(&issuer)?);
         let issuer_url = IssuerUrl::new(issuer.clone()).map_err(Failure::failed)?;
         let metadata = CoreProviderMetadata::discover_async(issuer_url, &http)
@@ -116,12 +124,38 @@ impl RelyingParty {
         let secret = ClientSecret::new(client_secret.expose().to_owned());
         let client =
             OidcClient::from_provider_metadata(metadata, ClientId::new(client_id), Some(secret))
-                .set_redirect_uri(RedirectUrl::new(redirect_uri).map_err(Failure::failed)?);
+                .set_redirect_uri(redirect_uri.clone());
         Ok(Self {
             issuer,
             client,
+            redirect_uri,
+            button_redirect_uri,
             http,
         })
+    }
+
+    /// What the website is registered as.
+    pub(super) fn client_id(&self) -> &str {
+        self.client.client_id()
+    }
+
+    /// Where the button's script is.
+    pub(super) fn button_script(&self) -> String {
+        format!("{}/widget/signin-button.js", self.issuer)
+    }
+
+    /// Where the browser comes back to from a sign-in that the button began.
+    pub(super) fn button_redirect_uri(&self) -> &str {
+        &self.button_redirect_uri
+    }
+
+    /// A sign-in that the button began, and that its tab has remembered.
+    pub(super) fn begun_by_button(&self, code_verifier: String, nonce: String) -> Pending {
+        Pending {
+            nonce: Nonce::new(nonce),
+            verifier: PkceCodeVerifier::new(code_verifier),
+            redirect_uri: self.button_redirect_uri.clone(),
+        }
     }
 
     /// The address to send a browser to, the `state` it will come back with, and what to remember.
@@ -137,7 +171,12 @@ impl RelyingParty {
             .add_scope(Scope::new("profile".to_owned()))
             .set_pkce_challenge(challenge)
             .url();
-        (url, state.into_secret(), Pending { nonce, verifier })
+        let pending = Pending {
+            nonce,
+            verifier,
+            redirect_uri: self.redirect_uri.clone(),
+        };
+        (url, state.into_secret(), pending)
     }
 
     /// Whether an answer is from the server that was asked (RFC 9207 §2.4).
@@ -157,6 +196,7 @@ impl RelyingParty {
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|error| error.to_string())?
             .set_pkce_verifier(pending.verifier)
+            .set_redirect_uri(Cow::Owned(pending.redirect_uri))
             .request_async(&self.http)
             .await
             .map_err(|error| format!("the code could not be redeemed: {}", chain(&error)))?;

@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     folder::TemporaryFolder,
     oidc::{Registration, RelyingParty},
-    website::{Doors, Website},
+    website::{BUTTON_CALLBACK, Doors, Website},
 };
 use crate::{
     cli::{Failure, admin::Remote, secret::SecretFile},
@@ -84,9 +84,10 @@ impl Stage {
         let origin = doors.origin();
 
         let redirect_uri = format!("{origin}/callback");
+        let button_redirect_uri = format!("{origin}{BUTTON_CALLBACK}");
         let client = json!({
             "client_name": "Demo website",
-            "redirect_uris": [redirect_uri],
+            "redirect_uris": [redirect_uri, button_redirect_uri],
             "token_endpoint_auth_method": "client_secret_basic",
         });
         let client = admin.post("/api/admin/clients", &client).await?;
@@ -95,8 +96,9 @@ impl Stage {
             client_id: text(&client, "client_id")?,
             client_secret: Secret::from(text(&client, "client_secret")?),
             redirect_uri,
+            button_redirect_uri,
         };
-        let website = Website::start(doors, RelyingParty::discover(registration).await?);
+        let website = Website::start(doors, RelyingParty::discover(registration).await?)?;
 
         let agent = json!({
             "agent_name": "Demo agent", "user_email": "ada@example.com", "user_name": OWNER,

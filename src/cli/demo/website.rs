@@ -1,5 +1,7 @@
-//! The sample website: a home page with a button, and a page that shows who signed in.
+//! The sample website: a home page that signs in by the button or by its backend, and a page that
+//! shows who signed in.
 
+mod button;
 mod doors;
 mod pages;
 mod sessions;
@@ -12,23 +14,21 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, header::InvalidHeaderValue};
 use maud::Markup;
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use button::CALLBACK as BUTTON_CALLBACK;
 pub(super) use doors::Doors;
 use sessions::{Sessions, session_cookie, session_in};
 
 use super::oidc::{RelyingParty, SignedIn};
+use crate::cli::Failure;
 
 /// How long answers may take once the website is to stop.
 const STOPS_WITHIN: Duration = Duration::from_secs(1);
-const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-);
-
 /// The website, running.
 pub(super) struct Website {
     address: String,
@@ -40,13 +40,20 @@ pub(super) struct Website {
 struct Site {
     relying_party: RelyingParty,
     sessions: Sessions,
+    content_security_policy: HeaderValue,
 }
 
 impl Website {
     /// Lets visitors in.
-    pub(super) fn start(doors: Doors, relying_party: RelyingParty) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// An issuer that cannot stand in a header, which no server of ours has.
+    pub(super) fn start(doors: Doors, relying_party: RelyingParty) -> Result<Self, Failure> {
         let address = doors.origin();
+        let content_security_policy = content_security_policy(&relying_party.button_script());
         let site = Arc::new(Site {
+            content_security_policy: content_security_policy.map_err(Failure::failed)?,
             relying_party,
             sessions: Sessions::default(),
         });
@@ -61,12 +68,12 @@ impl Website {
                 }
             });
         }
-        Self {
+        Ok(Self {
             address,
             site,
             stop,
             tasks,
-        }
+        })
     }
 
     /// Its address, as a browser opens it; also its origin.
@@ -96,6 +103,9 @@ fn router(site: Arc<Site>) -> Router {
         .route("/", get(home))
         .route("/login", get(login))
         .route("/callback", get(callback))
+        .route(BUTTON_CALLBACK, get(button::callback))
+        .route("/callback.js", get(button::script))
+        .route("/session", post(button::sign_in))
         .route("/me", get(me))
         .route("/logout", post(logout))
         .route("/style.css", get(style))
@@ -105,7 +115,13 @@ fn router(site: Arc<Site>) -> Router {
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     match session_in(&headers).and_then(|session| site.sessions.signed_in(session)) {
         Some(_) => Redirect::to("/me").into_response(),
-        None => page(StatusCode::OK, &pages::home()),
+        None => {
+            let (live, snippet) = (
+                button::live(&site.relying_party),
+                button::snippet(&site.relying_party),
+            );
+            site.page(StatusCode::OK, &pages::home(&live, &snippet))
+        }
     }
 }
 
@@ -135,7 +151,7 @@ async fn callback(
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> Response {
-    let refused = |told: &str| page(StatusCode::BAD_REQUEST, &pages::failed(told));
+    let refused = |told: &str| site.page(StatusCode::BAD_REQUEST, &pages::failed(told));
     let pending = match (session_in(&headers), &answer.state) {
         (Some(session), Some(state)) => site.sessions.take(session, state),
         _ => None,
@@ -164,7 +180,7 @@ async fn callback(
         }
         Err(told) => {
             tracing::warn!(%told, "the sample website refused a sign-in");
-            page(StatusCode::BAD_GATEWAY, &pages::failed(&told))
+            site.page(StatusCode::BAD_GATEWAY, &pages::failed(&told))
         }
     }
 }
@@ -186,7 +202,7 @@ fn words(error: &str, description: Option<&str>) -> String {
 
 async fn me(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     match session_in(&headers).and_then(|session| site.sessions.signed_in(session)) {
-        Some(signed_in) => page(StatusCode::OK, &pages::signed_in(&signed_in)),
+        Some(signed_in) => site.page(StatusCode::OK, &pages::signed_in(&signed_in)),
         None => Redirect::to("/").into_response(),
     }
 }
@@ -206,18 +222,31 @@ async fn style() -> Response {
         .into_response()
 }
 
-fn page(status: StatusCode, markup: &Markup) -> Response {
-    let headers: [(HeaderName, HeaderValue); 4] = [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        ),
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
-    ];
-    (status, headers, markup.clone()).into_response()
+/// What pages may load: their own style and script, and the button's script from the server.
+fn content_security_policy(button_script: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::try_from(format!(
+        "default-src 'none'; script-src 'self' {button_script}; connect-src 'self'; style-src 'self'; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ))
+}
+
+impl Site {
+    fn page(&self, status: StatusCode, markup: &Markup) -> Response {
+        let headers: [(HeaderName, HeaderValue); 4] = [
+            (
+                header::CONTENT_SECURITY_POLICY,
+                self.content_security_policy.clone(),
+            ),
+            (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            (
+                header::REFERRER_POLICY,
+                HeaderValue::from_static("no-referrer"),
+            ),
+            (
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ),
+        ];
+        (status, headers, markup.clone()).into_response()
+    }
 }

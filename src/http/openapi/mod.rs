@@ -36,7 +36,7 @@ const WHAT: &str = "Sign in with Google, for AI agents: an OAuth 2.1 and OpenID 
     Every answer bears an `X-Request-Id`, which stands in the server's logs. A refusal is JSON with `error` and `error_description`, \
     or a page where a person is looking. An unknown path is 404 `not_found`, a wrong method 405 `method_not_allowed` with `Allow`; \
     HEAD is answered wherever GET is. Request headers may be 32 KiB; more is 431. What no caller can cause is 500 `server_error`. \
-    `/token`, `/userinfo`, `/revoke` and discovery may be called from any origin (CORS), without credentials.";
+    `/token`, `/userinfo`, `/revoke`, discovery and the sign-in button may be called from any origin (CORS), without credentials.";
 
 /// The groups, in the order of the page.
 const TAGS: [(&str, &str); 10] = [
@@ -118,6 +118,7 @@ fn headers() -> Value {
         "Retry-After": header("Seconds after which to try again.", schema::integer(1, 86_400)),
         "Location": header("Where the browser goes.", schema::text()),
         "Allow": header("The methods that the path takes.", schema::text()),
+        "ETag": header("What tells this content from another.", schema::text()),
         "Set-Cookie": cookie,
     })
 }

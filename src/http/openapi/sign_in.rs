@@ -169,6 +169,15 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers_with(200, "text/css; charset=utf-8", text(), "The file.")
             .answers_with(200, "image/svg+xml", text(), "The file.")
             .refuses(Code::NotFound, "no such file"),
+        get("/widget/signin-button.js", "signInButton", "The sign-in button")
+            .tagged(SIGN_IN)
+            .says("A script that defines the element `<auth-agent-signin>`, for websites of any origin: as a module or as a classic script. It may be kept for an hour; asked for with its version it may be kept for ever, and a website may pin it by its hash (Subresource Integrity).")
+            .query("v", text(), "The version that is wanted: the ETag without its quotes. Another version gets what there is, not to be kept.")
+            .header("If-None-Match", text(), "What the caller has already.")
+            .answers_with(200, "text/javascript; charset=utf-8", text(), "The script.")
+            .bearing(200, "ETag")
+            .answers(304, "The caller has it already.")
+            .bearing(304, "ETag"),
         post("/api/agent/authenticate", "authenticate", "Sign in")
             .tagged(AGENTS)
             .says("An agent proves who it is, and so signs in to the website whose page is waiting. The checks are made in the order in which the contract lists them; what concerns the request is told only to an agent that has proved who it is. Repeating the call gives the same answer.")

@@ -1,6 +1,6 @@
 //! `auth-agent demo`, as a newcomer meets it: a browser, and a second terminal.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use super::driver::{Browser, Scripts};
 use crate::support::{
@@ -29,49 +29,21 @@ async fn a_newcomer_sees_an_agent_sign_in() {
     let browser = Browser::start(Scripts::On).await;
     browser.open(&website).await;
     browser.sees("Sign in with Auth Agent").await;
-    browser.click("#sign-in").await;
-    let server = format!("http://127.0.0.1:{port}/authorize/");
-    let waiting = browser
-        .until("the waiting page", |url, _| url.starts_with(&server))
-        .await;
+    let server = format!("http://127.0.0.1:{port}");
+    let snippet = browser.text("#snippet").await;
     assert!(
-        waiting.contains("localhost"),
-        "it says where it leads:\n{waiting}"
+        snippet.contains(&format!("{server}/widget/signin-button.js")),
+        "nothing to paste:\n{snippet}"
     );
-
-    // In a second terminal, what the demo says.
-    let line = demo
-        .line("the agent's line", |line| {
-            let is_it = line.contains(" sign-in ") && line.contains("--agent-id");
-            is_it.then(|| line.trim().to_owned())
-        })
-        .await;
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let after = |flag: &str| {
-        let at = words
-            .iter()
-            .position(|word| *word == flag)
-            .expect("the line has the flag");
-        words[at + 1]
-    };
-    let (agent, model) = (after("--agent-id"), after("--model"));
-    let second = Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(folder.path())
-        .output();
-    let second = second.expect("a shell is there");
-    let said = String::from_utf8_lossy(&second.stdout);
-    let errors = String::from_utf8_lossy(&second.stderr);
-    assert!(second.status.success(), "{line}\n{said}{errors}");
-
-    let shown = browser.sees("ID token").await;
-    let is_home = browser.url().await.starts_with(&website);
-    assert!(is_home, "not at the website: {}", browser.url().await);
-    for expected in [agent, model, "verified"] {
-        assert!(shown.contains(expected), "no {expected} in:\n{shown}");
+    // By the backend's link, and by the button of the snippet.
+    for begins in ["#sign-in", "auth-agent-signin:defined"] {
+        browser.click(begins).await;
+        an_agent_signs_in(&mut demo, &browser, &server, folder.path()).await;
+        let is_home = browser.url().await.starts_with(&website);
+        assert!(is_home, "not at the website: {}", browser.url().await);
+        browser.click("#logout").await;
+        browser.sees("An ordinary website").await;
     }
-    let owner = browser.text("#owner").await;
-    assert_eq!(owner, "Ada Lovelace", "the owner is not shown:\n{shown}");
     browser.close().await;
 
     for event in [
@@ -86,6 +58,51 @@ async fn a_newcomer_sees_an_agent_sign_in() {
     demo.signal("TERM");
     let status = demo.end(PATIENCE).await;
     assert!(status.success(), "{status}:\n{}", demo.output().text());
+}
+
+/// Does in a second terminal what the demo says, and sees who is signed in.
+async fn an_agent_signs_in(demo: &mut Process, browser: &Browser, server: &str, folder: &Path) {
+    let pages = format!("{server}/authorize/");
+    let waiting = browser
+        .until("the waiting page", |url, _| url.starts_with(&pages))
+        .await;
+    assert!(
+        waiting.contains("localhost"),
+        "it says where it leads:\n{waiting}"
+    );
+    let url = browser.url().await;
+    let request = url.strip_prefix(&pages).expect("it is there");
+
+    let line = demo
+        .line("the agent's line", |line| {
+            let is_it = line.contains(request) && line.contains("--agent-id");
+            is_it.then(|| line.trim().to_owned())
+        })
+        .await;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let after = |flag: &str| {
+        let at = words
+            .iter()
+            .position(|word| *word == flag)
+            .expect("the line has the flag");
+        words[at + 1]
+    };
+    let (agent, model) = (after("--agent-id"), after("--model"));
+    let second = Command::new("sh")
+        .args(["-c", &line])
+        .current_dir(folder)
+        .output();
+    let second = second.expect("a shell is there");
+    let said = String::from_utf8_lossy(&second.stdout);
+    let errors = String::from_utf8_lossy(&second.stderr);
+    assert!(second.status.success(), "{line}\n{said}{errors}");
+
+    let shown = browser.sees("ID token").await;
+    for expected in [agent, model, "verified"] {
+        assert!(shown.contains(expected), "no {expected} in:\n{shown}");
+    }
+    let owner = browser.text("#owner").await;
+    assert_eq!(owner, "Ada Lovelace", "the owner is not shown:\n{shown}");
 }
 
 #[tokio::test]

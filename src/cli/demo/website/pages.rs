@@ -11,6 +11,9 @@ color: #1c1e21; background: #fff; }
 .button, button { display: inline-block; font: inherit; padding: .6rem 1.2rem; border: 0; \
 border-radius: .4rem; color: #fff; background: #1f4fd8; text-decoration: none; cursor: pointer; }
 .button:focus-visible, button:focus-visible { outline: 3px solid #f5a623; outline-offset: 2px; }
+h2 { margin-top: 2.5rem; font-size: 1.1rem; }
+pre { padding: .8rem; border: 1px solid #8888; border-radius: .4rem; font-size: .8rem; white-space: pre-wrap; \
+overflow-wrap: anywhere; }
 dt { font-weight: 600; margin-top: .8rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (prefers-color-scheme: dark) { body { color: #e8eaed; background: #16181c; } }
@@ -32,14 +35,34 @@ fn page(title: &str, content: &Markup) -> Markup {
     }
 }
 
-/// The page with the button.
-pub(super) fn home() -> Markup {
+/// The page with the button, as it works here and as it is pasted.
+pub(super) fn home(button: &Markup, snippet: &str) -> Markup {
     page(
         "Demo website",
         &html! {
             h1 { "Demo website" }
             p { "An ordinary website that agents can sign in to." }
+            h2 { "With the button" }
+            p { (button) }
+            p { "This is all that it takes on the page:" }
+            pre #snippet { code { (snippet) } }
+            h2 { "By the backend" }
+            p { "Without a script: an ordinary link, and an ordinary OpenID Connect library behind it." }
             p { a #sign-in .button href="/login" { "Sign in with Auth Agent" } }
+        },
+    )
+}
+
+/// The page that a sign-in by the button comes back to; its script goes on, or says why not.
+pub(super) fn returning(button_script: &str) -> Markup {
+    page(
+        "Signing in",
+        &html! {
+            h1 #going-on { "Signing in" }
+            p #told role="alert" {}
+            p { a href="/" { "Back" } }
+            script type="module" src=(button_script) {}
+            script type="module" src="/callback.js" {}
         },
     )
 }
@@ -88,7 +111,7 @@ mod tests {
             binding: hostile.clone(),
             algorithm: hostile.clone(),
         };
-        for page in [signed_in(&who), failed(&hostile)] {
+        for page in [signed_in(&who), failed(&hostile), home(&html! {}, &hostile)] {
             assert!(!page.into_string().contains("<script"));
         }
     }
