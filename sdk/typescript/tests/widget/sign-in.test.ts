@@ -106,7 +106,7 @@ describe('the button', () => {
     );
     await press(page);
     await page.waitForURL(`${scene.issuer.url}/authorize**`);
-    await page.goBack();
+    await page.goBack({ waitUntil: 'commit' });
     await page.waitForFunction(() => document.title === 'as it was');
     await press(page);
     await scene.authenticate(page);
@@ -117,7 +117,7 @@ describe('the button', () => {
   test('signs in ten tabs at once, each for itself', async () => {
     const pages = await Promise.all(Array.from({ length: 10 }, tab));
     await Promise.all(pages.map(press));
-    for (const page of pages) await scene.authenticate(page);
+    await Promise.all(pages.map((page) => scene.authenticate(page)));
     await Promise.all(pages.map(signedIn));
     await Promise.all(pages.map((page) => page.close()));
   });
@@ -129,12 +129,12 @@ describe('the button', () => {
       const url = new URL(request.url());
       if (url.pathname === '/authorize') states.push(url.searchParams.get('state') ?? '');
     });
-    // Not answered: the tab stays where it is, and presses again.
-    await page.route(`${scene.issuer.url}/authorize**`, (route) => route.abort());
+    // Answered without a page: the tab stays where it is, and presses again.
+    const authorize = `${scene.issuer.url}/authorize**`;
+    await page.route(authorize, (route) => route.fulfill({ status: 204 }));
     await page.evaluate(() => sessionStorage.setItem('of-the-website', 'stays'));
     for (let round = 1; round <= 23; round += 1) {
-      await press(page);
-      await page.waitForEvent('requestfailed');
+      await Promise.all([page.waitForResponse(authorize), press(page)]);
       await page.evaluate(() => dispatchEvent(new Event('pageshow')));
     }
     const kept = await page.evaluate(() => Object.keys(sessionStorage));
