@@ -49,7 +49,8 @@ export class Website {
         const type = content.type ?? 'text/html; charset=utf-8';
         response.writeHead(200, { 'content-type': type, ...content.headers }).end(content.body);
       } else {
-        response.writeHead(404).end();
+        // Browsers ask for an icon by themselves: no page is to blame.
+        response.writeHead(path === '/favicon.ico' ? 204 : 404).end();
       }
     });
     return website;

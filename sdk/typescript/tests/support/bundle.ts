@@ -1,0 +1,20 @@
+/** This package as a website's bundler packs it: one module for a page. */
+
+import { build } from 'esbuild';
+
+/**
+ * @param code of the page's module; it may import what the package's dependants import.
+ */
+export async function bundle(code: string): Promise<string> {
+  const built = await build({
+    stdin: { contents: code, resolveDir: new URL('../../', import.meta.url).pathname, loader: 'tsx' },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    jsx: 'automatic',
+    define: { 'process.env.NODE_ENV': '"development"' },
+    logLevel: 'silent',
+  });
+  return built.outputFiles[0]?.text ?? '';
+}
