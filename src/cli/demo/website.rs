@@ -225,7 +225,7 @@ async fn style() -> Response {
 /// What pages may load: their own style and script, and the button's script from the server.
 fn content_security_policy(button_script: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     HeaderValue::try_from(format!(
-        "default-src 'none'; script-src 'self' {button_script}; connect-src 'self'; style-src 'self'; \
+        "default-src 'none'; script-src 'self' {button_script}; connect-src 'self'; style-src 'self'; img-src data:; \
          form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ))
 }

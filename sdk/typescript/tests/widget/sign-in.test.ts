@@ -114,6 +114,21 @@ describe('the button', () => {
     await page.close();
   });
 
+  test('may be pressed again when the browser was stopped on its way', async () => {
+    const page = await context.newPage();
+    await page.clock.install();
+    await page.goto(scene.website.url);
+    const authorize = `${scene.issuer.url}/authorize**`;
+    await page.route(authorize, (route) => route.fulfill({ status: 204 }));
+    await Promise.all([page.waitForResponse(authorize), press(page)]);
+    const button = page.locator('auth-agent-signin button');
+    assert.equal(await button.getAttribute('aria-disabled'), 'true');
+    await page.clock.fastForward(10_000);
+    assert.equal(await button.getAttribute('aria-disabled'), null);
+    await Promise.all([page.waitForResponse(authorize), press(page)]);
+    await page.close();
+  });
+
   test('signs in ten tabs at once, each for itself', async () => {
     const pages = await Promise.all(Array.from({ length: 10 }, tab));
     await Promise.all(pages.map(press));

@@ -6,13 +6,14 @@ use super::super::oidc::SignedIn;
 
 /// The style sheet.
 pub(super) const STYLE: &str = "\
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem auto; padding: 0 1rem; \
+:root { color-scheme: light dark; }
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 4rem auto; padding: 0 1rem; \
 color: #1c1e21; background: #fff; }
 .button, button { display: inline-block; font: inherit; padding: .6rem 1.2rem; border: 0; \
 border-radius: .4rem; color: #fff; background: #1f4fd8; text-decoration: none; cursor: pointer; }
 .button:focus-visible, button:focus-visible { outline: 3px solid #f5a623; outline-offset: 2px; }
 h2 { margin-top: 2.5rem; font-size: 1.1rem; }
-pre { padding: .8rem; border: 1px solid #8888; border-radius: .4rem; font-size: .8rem; white-space: pre-wrap; \
+pre { padding: .8rem; border: 1px solid #8888; border-radius: .4rem; font-size: .75rem; white-space: pre-wrap; \
 overflow-wrap: anywhere; }
 dt { font-weight: 600; margin-top: .8rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
@@ -60,7 +61,7 @@ pub(super) fn returning(button_script: &str) -> Markup {
         &html! {
             h1 #going-on { "Signing in" }
             p #told role="alert" {}
-            p { a href="/" { "Back" } }
+            p { a .button href="/" { "Back" } }
             script type="module" src=(button_script) {}
             script type="module" src="/callback.js" {}
         },
