@@ -7,6 +7,7 @@ import { AuthAgentError, oneLine } from '../common/errors.js';
  */
 export type SignInErrorCode =
   | 'insecure_context'
+  | 'framed'
   | 'storage_unavailable'
   | 'redirect_uri_of_another_origin'
   // The way back.

@@ -43,6 +43,10 @@ export async function begin(options: SignInOptions): Promise<string> {
       'Signing in needs a secure page: open this website by its https address.',
     );
   }
+  if (window.top !== window.self) {
+    // The issuer's pages can be shown in no frame, against clickjacking.
+    throw new SignInError('framed', 'Signing in does not work within another page: open this one in a tab of its own.');
+  }
   const codeVerifier = randomValue();
   const state = randomValue();
   const codeChallenge = await challengeOf(codeVerifier);

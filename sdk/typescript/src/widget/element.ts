@@ -47,6 +47,7 @@ declare global {
   interface HTMLElementTagNameMap {
     'auth-agent-signin': SignInButtonElement;
   }
+  interface HTMLElementEventMap extends SignInButtonEvents {}
 }
 
 /**

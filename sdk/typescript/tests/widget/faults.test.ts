@@ -118,6 +118,16 @@ describe('a button that cannot begin', () => {
     await isTold('insecure_context', /by its https address/);
   });
 
+  test('says that a frame is no place for it', async () => {
+    await show({});
+    scene.website.contents.set('/framing', { body: '<!doctype html><iframe src="/"></iframe>' });
+    await page.goto(`${scene.website.url}/framing`);
+    const frame = page.frameLocator('iframe');
+    await frame.getByRole('button').click();
+    await frame.getByRole('alert').filter({ hasText: 'in a tab of its own' }).waitFor();
+    assert.deepEqual(left, []);
+  });
+
   test('says that the browser stores nothing', async () => {
     // An opaque origin: every access of its storage is refused.
     const sandbox = `${policy(scene)}; sandbox allow-scripts allow-top-navigation`;

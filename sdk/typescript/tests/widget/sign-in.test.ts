@@ -1,6 +1,7 @@
 /** Signing in by the button, under the strictest policy that a website may have. */
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 
 import type { BrowserContext, Page } from 'playwright-core';
@@ -44,6 +45,33 @@ describe('the button', () => {
       await page.close();
     });
   }
+
+  test('signs in as docs/websites.md has it to paste', async (t) => {
+    const docs = await readFile(new URL('../../../../docs/websites.md', import.meta.url), 'utf8');
+    const pasted = [...docs.matchAll(/```html\n(.*?)```/gs)].slice(0, 2).map(([, html = '']) =>
+      html
+        .replaceAll('https://auth.example', scene.issuer.url)
+        .replaceAll('https://profilio.example', scene.website.url)
+        .replaceAll('client_…', scene.client.client_id),
+    );
+    const [home = '', callback = ''] = pasted;
+    const { contents, handlers } = scene.website;
+    t.after(() => open(scene));
+    const backend = handlers.get('/session');
+    let session: object | undefined;
+    handlers.set('/session', async (...call) => (session = (await backend?.(...call)) ?? {}));
+    contents.set('/', { body: `<!doctype html>${home}` });
+    contents.set(CALLBACK, { body: `<!doctype html>${callback}` });
+    const page = await tab();
+    await press(page);
+    await scene.authenticate(page);
+    await page.waitForURL(`${scene.website.url}/`);
+    assert.deepEqual(session, { agent_id: scene.agent.agent_id });
+    // And what goes wrong is shown.
+    await page.goto(`${scene.website.url}${CALLBACK}?code=c&state=s`);
+    await page.getByRole('alert').filter({ hasText: 'Sign in again' }).waitFor();
+    await page.close();
+  });
 
   for (const key of ['Enter', 'Space']) {
     test(`is reached by Tab and pressed by ${key}`, async () => {
