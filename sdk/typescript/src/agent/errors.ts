@@ -31,6 +31,7 @@ export type AgentErrorCode =
 
 /** A sign-in that was not done, and why. Nothing in it is secret: it may be shown to a model. */
 export class AgentError extends AuthAgentError {
+  override name = 'AgentError';
   declare readonly code: AgentErrorCode;
   /** Whether the agent was authenticated all the same, and only what came after it failed. */
   readonly authenticated: boolean;

@@ -21,11 +21,12 @@ export type SignInErrorCode =
   // The exchange.
   | 'exchange_refused'
   | 'unavailable'
-  | 'clock_wrong'
+  | 'clock_skew'
   | 'invalid_id_token';
 
 /** A sign-in that was not done. The message says what to do, and may be shown to the visitor. */
 export class SignInError extends AuthAgentError {
+  override name = 'SignInError';
   declare readonly code: SignInErrorCode;
   /** The issuer's own `error` (RFC 6749 §4.1.2.1, §5.2), where it refused. */
   readonly error: string | undefined;

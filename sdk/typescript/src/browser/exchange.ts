@@ -93,7 +93,7 @@ function wrongClock(idToken: string): SignInError {
   const off = Math.abs(minutes);
   const amount = off < 120 ? `${Math.round(off)} minutes` : `${Math.round(off / 60)} hours`;
   return new SignInError(
-    'clock_wrong',
+    'clock_skew',
     `The clock of this device is ${amount} ${minutes > 0 ? 'ahead' : 'behind'}, so that the sign-in cannot be verified. Set the clock right, then sign in again.`,
   );
 }

@@ -4,18 +4,21 @@
  * OAuth libraries hold whole answers.
  */
 export class AuthAgentError extends Error {
+  // Spelt out: a bundler that minifies renames classes.
+  override name = 'AuthAgentError';
   /** Which error it is; it stays the same from version to version. */
   readonly code: string;
 
   constructor(code: string, message: string) {
     super(message);
-    this.name = new.target.name;
     this.code = code;
   }
 }
 
 /** A setting is missing or wrong: nothing was sent anywhere. */
 export class ConfigurationError extends AuthAgentError {
+  override name = 'ConfigurationError';
+
   constructor(message: string) {
     super('configuration', message);
   }

@@ -11,6 +11,7 @@ export type CallbackErrorCode =
 
 /** The redirect back from the issuer is not one that signs in. */
 export class CallbackError extends AuthAgentError {
+  override name = 'CallbackError';
   declare readonly code: CallbackErrorCode;
   /** The issuer's `error` (RFC 6749 §4.1.2.1), if it sent one. */
   readonly error: string | undefined;
@@ -23,6 +24,7 @@ export class CallbackError extends AuthAgentError {
 
 /** An endpoint of the issuer refused: `code` is the RFC's, such as `invalid_grant`. */
 export class EndpointError extends AuthAgentError {
+  override name = 'EndpointError';
   /** HTTP status of the answer. */
   readonly status: number;
 
@@ -34,6 +36,7 @@ export class EndpointError extends AuthAgentError {
 
 /** The issuer could not be reached (`unavailable`), or is not what it should be (`unexpected_answer`). */
 export class IssuerError extends AuthAgentError {
+  override name = 'IssuerError';
   declare readonly code: 'unavailable' | 'unexpected_answer';
 
   constructor(code: 'unavailable' | 'unexpected_answer', message: string) {
@@ -52,6 +55,7 @@ export type TokenErrorCode =
 
 /** A token that is not accepted. */
 export class TokenError extends AuthAgentError {
+  override name = 'TokenError';
   declare readonly code: TokenErrorCode;
 
   constructor(code: TokenErrorCode, message: string) {

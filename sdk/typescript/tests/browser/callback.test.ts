@@ -213,7 +213,7 @@ describe('the callback', () => {
     await page.clock.setFixedTime(Date.now() + DAY);
     await leave();
     await scene.authenticate(page);
-    await fails('clock_wrong', /24 hours ahead/);
+    await fails('clock_skew', /24 hours ahead/);
     // Nothing has run out by it, and the nonce shows that the ID token is of this sign-in.
     await page.clock.setFixedTime(Date.now() - DAY);
     await leave();
