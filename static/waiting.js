@@ -11,7 +11,7 @@
   const GIVE_UP_ON_ANSWER = 10000;
   const FIRST_EVENT = 5000; // a stream silent for longer may be held back by a proxy
   const REOPEN = 15000; // a browser does not reopen a stream that was once refused
-  const LEAVE = 3000; // time to read why before going back
+  const LEAVE = 5000; // time to read why before going back
   const FAILURES_SHOWN = 3;
 
   const page = document.getElementById("page");
@@ -22,21 +22,23 @@
   // Counted from what the server said was left: a browser's clock may be wrong.
   const deadline = performance.now() + Number(page.dataset.secondsLeft) * 1000;
 
-  // Headline (the website's name follows it) and text of each state.
+  // Headline and text of each state.
   const WORDS = {
-    pending: ["Waiting for your agent to sign in to",
+    pending: ["Waiting for your agent",
       "This page goes on by itself as soon as your agent has signed in. There is nothing to type here, and no secret belongs on this page."],
-    authenticated: ["Signed in, returning to",
-      "Your agent has signed in. If nothing happens, go on by the link."],
-    stranded: ["Cannot return to",
+    lost: ["Cannot reach the server",
+      "Still trying. This page goes on by itself once the connection is back; your agent can sign in meanwhile."],
+    authenticated: ["Signed in",
+      "Your agent has signed in: going back to the website. If nothing happens, use the button."],
+    stranded: ["Cannot go back by itself",
       "An agent has signed in, but this browser has lost the cookie that leads back. Start again from the website."],
-    completed: ["Already signed in to",
+    completed: ["Already signed in",
       "This sign-in is done, and the website has been told. You can close this page."],
-    expired: ["Time ran out to sign in to",
+    expired: ["Time ran out",
       "No agent signed in before this request expired. Start again from the website."],
-    denied: ["Not signed in to",
+    denied: ["Not signed in",
       "The sign-in was refused: the agent or the website is suspended or revoked. Ask whoever runs this server."],
-    unknown: ["Not signed in to",
+    unknown: ["Not signed in",
       "This sign-in request is not known any more. Start again from the website."],
   };
 
@@ -49,18 +51,17 @@
   // The one place that changes what is read. Equal text is left alone: it would be read out again.
   function render(state = shown.state, link = shown.link) {
     shown = { state, link };
-    const [headline, text] = WORDS[state];
-    const lost = !over && failures >= FAILURES_SHOWN;
+    const lost = state === "pending" && failures >= FAILURES_SHOWN;
+    const [headline, text] = WORDS[lost ? "lost" : state];
     const put = (name, words) => {
       const element = document.getElementById(name);
       if (element.textContent !== words) element.textContent = words;
-      element.hidden = !words;
     };
-    page.dataset.state = state;
+    page.dataset.state = lost ? "lost" : state;
     put("headline", headline);
     put("text", text);
-    put("note", lost ? "The connection is lost. Still trying." : "");
-    document.title = `${headline} ${host}`;
+    document.title = `${headline} – ${host}`;
+    for (const element of document.querySelectorAll("[data-while]")) element.hidden = state !== "pending";
     document.getElementById("way").hidden = !link;
     if (link) document.getElementById("back").href = link;
   }

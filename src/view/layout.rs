@@ -21,11 +21,11 @@ pub(super) fn document(base_path: &str, title: &str, head: &Markup, main: &Marku
                 link rel="stylesheet" href=(asset::path(base_path, "style.css"));
             }
             body {
-                (main)
-                footer {
-                    img src=(asset::path(base_path, "icon.svg")) alt="" width="20" height="20";
-                    " Auth Agent"
+                header.brand {
+                    img src=(asset::path(base_path, "icon.svg")) alt="" width="24" height="24";
+                    "Auth Agent"
                 }
+                (main)
             }
         }
     }

@@ -44,13 +44,18 @@ pub(super) fn site_of(address: &str) -> String {
     }
 }
 
+/// A button that leads to `to`, and says to which site.
+pub(super) fn return_button(to: &str, site: &str) -> Markup {
+    html! { a.button #back href=(to) { "Return to " bdi { (site) } } }
+}
+
 /// Host first, and the client's own word for itself only after it.
 pub(super) fn site(origin: &str, client_name: Option<&str>) -> Markup {
     html! {
         span.site {
             bdi.host { (site_name(origin)) }
             @if let Some(name) = client_name.filter(|name| !name.trim().is_empty()) {
-                " (" bdi { (visible(name)) } ")"
+                " " span.name { "(" bdi { (visible(name)) } ")" }
             }
         }
     }

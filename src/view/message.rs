@@ -17,23 +17,23 @@ pub enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// The state's name, the headline (the website's name follows it) and the sentence below: the
-    /// same words that the waiting page's script uses.
+    /// The state's name, the headline and the sentence below: the same words that the waiting page's
+    /// script uses.
     pub(super) const fn words(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Completed => (
                 "completed",
-                "Already signed in to",
+                "Already signed in",
                 "This sign-in is done, and the website has been told. You can close this page.",
             ),
             Self::Expired => (
                 "expired",
-                "Time ran out to sign in to",
+                "Time ran out",
                 "No agent signed in before this request expired. Start again from the website.",
             ),
             Self::Denied => (
                 "denied",
-                "Not signed in to",
+                "Not signed in",
                 "The sign-in was refused: the agent or the website is suspended or revoked. Ask \
                  whoever runs this server.",
             ),
@@ -59,27 +59,31 @@ pub struct OutcomePage<'a> {
 /// Seconds to read why before the browser goes back to the website by itself.
 const LEAVE_AFTER: u8 = 5;
 
-/// The page that a finished sign-in shows from then on. It goes back to the website by itself, and
-/// needs no script for that, while the website has not been told how it ended.
+/// The page that a finished sign-in shows from then on. While the website has not been told how it
+/// ended, the button tells it. A browser without scripts, which was led here by the waiting page, goes
+/// there by itself; whoever came on purpose is not hurried (WCAG 2.2.1).
 #[must_use]
 pub fn outcome_page(page: &OutcomePage<'_>) -> Markup {
     let (state, headline, text) = page.kind.words();
     let origin = page.redirect_origin;
     let head = html! {
         @if let Some(back) = page.back.and_then(link::followable) {
-            meta http-equiv="refresh" content={ (LEAVE_AFTER) ";url=" (back) };
+            noscript { meta http-equiv="refresh" content={ (LEAVE_AFTER) ";url=" (back) }; }
         }
     };
     let main = html! {
         main #page data-state=(state) {
-            h1 { span #headline { (headline) } " " (link::site(origin, page.client_name)) }
-            p #text { (text) }
-            @if let Some(way) = link::way_on(page.back, page.redirect_origin) {
-                p { a.button #back href=(way) { "Return to " bdi { (link::site_of(way)) } } }
+            div.card {
+                h1 { "Sign in to " (link::site(origin, page.client_name)) }
+                p.state { span.mark aria-hidden="true" {} span #headline { (headline) } }
+                p #text { (text) }
+                @if let Some(way) = link::way_on(page.back, page.redirect_origin) {
+                    p { (link::return_button(way, &link::site_of(way))) }
+                }
             }
         }
     };
-    let title = format!("{headline} {}", link::site_name(origin));
+    let title = super::title(headline, &link::site_name(origin));
     document(page.base_path, &title, &head, &main)
 }
 
@@ -98,25 +102,59 @@ pub struct ErrorPage<'a> {
     pub description: &'a str,
 }
 
-/// What whoever can mend the error should look at.
-fn advice(error: &str) -> &'static str {
-    match error {
-        "invalid_request" | "invalid_client" | "unauthorized_client" => {
-            "Compare the authorization request with the client’s registration on this server. \
-             client_id must be the registered one. redirect_uri must equal a registered one letter \
-             by letter: scheme, host, port, path and a trailing slash all count. Each parameter \
-             may be sent once only."
+/// Who can do something about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// The website's makers: the request is wrong.
+    Mend,
+    /// Nobody has to: it passes.
+    Wait,
+    /// The person, by starting again.
+    StartAgain,
+}
+
+impl Remedy {
+    fn of(error: &str) -> Self {
+        match error {
+            "temporarily_unavailable" | "slow_down" | "server_error" => Self::Wait,
+            "forbidden" | "unknown_request" | "not_found" | "access_denied" => Self::StartAgain,
+            _ => Self::Mend,
         }
-        "temporarily_unavailable" | "slow_down" | "server_error" => {
-            "Nothing was lost. Wait a few seconds, then load this page again."
+    }
+
+    /// For the person who came here.
+    const fn for_the_visitor(self) -> &'static str {
+        match self {
+            Self::Mend => {
+                "The link that led here is not right, which is the website’s mistake and not yours. \
+                 Go back to the website; if it happens again, tell its makers what this page says."
+            }
+            Self::Wait => "Nothing was lost. Wait a few seconds, then load this page again.",
+            Self::StartAgain => {
+                "Nobody was signed in, and nothing was changed by opening this page."
+            }
         }
-        "forbidden" | "unknown_request" | "not_found" | "access_denied" => {
-            "Nothing is wrong with the website’s request. Start the sign-in again from the \
-             website, and stay in the same browser, with cookies allowed."
-        }
-        _ => {
-            "Look the error code up in RFC 6749, section 4.1.2.1, or in this server’s \
-             documentation, and correct the authorization request that led here."
+    }
+
+    /// For whoever wrote the request.
+    const fn for_the_developer(self) -> &'static str {
+        match self {
+            Self::Mend => {
+                "Compare the authorization request with the client’s registration on this server. \
+                 client_id must be the registered one. redirect_uri must equal a registered one \
+                 letter by letter: scheme, host, port, path and a trailing slash all count. Each \
+                 parameter may be sent once only."
+            }
+            Self::Wait => {
+                "Nothing is wrong with the website’s request. The answer’s Retry-After header says \
+                 after how many seconds to send it again. Whoever runs this server can raise its \
+                 limits."
+            }
+            Self::StartAgain => {
+                "Nothing is wrong with the website’s request. A waiting page is shown to the browser \
+                 that opened it and to no other: send each visitor to /authorize, never to a page’s \
+                 own address, and in a browser that keeps cookies."
+            }
         }
     }
 }
@@ -125,21 +163,31 @@ fn advice(error: &str) -> &'static str {
 #[must_use]
 pub fn error_page(page: &ErrorPage<'_>) -> Markup {
     let title = visible(page.title);
+    let remedy = Remedy::of(page.error);
     let main = html! {
         main #page data-state="error" {
-            h1 { bdi { (title) } }
-            p #text { bdi { (visible(page.description)) } }
-            p { "Go back to the website that sent you here. If it happens again, tell its makers \
-                 what this page says." }
-            section.agent aria-labelledby="developer" {
+            div.card {
+                h1 { bdi { (title) } }
+                @if remedy == Remedy::Mend {
+                    p #text { (remedy.for_the_visitor()) }
+                } @else {
+                    p #text { bdi { (visible(page.description)) } }
+                    p.aside { (remedy.for_the_visitor()) }
+                }
+            }
+            section.details aria-labelledby="developer" {
                 h2 id="developer" { "For the website’s developer" }
                 dl {
+                    @if remedy == Remedy::Mend {
+                        dt { "What is wrong" }
+                        dd.words { bdi { (visible(page.description)) } }
+                    }
                     dt { "Error" }
                     dd { code { (visible(page.error)) } }
                     dt { "HTTP status" }
                     dd { (page.status) }
                 }
-                p { (advice(page.error)) }
+                p { (remedy.for_the_developer()) }
             }
         }
     };

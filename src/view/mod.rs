@@ -36,5 +36,10 @@ pub fn content_security_policy(nonce: Option<&str>) -> String {
     )
 }
 
+/// The title of a page about a sign-in: what is going on, and at which website.
+fn title(headline: &str, site: &str) -> String {
+    format!("{headline} – {site}")
+}
+
 #[cfg(test)]
 mod tests;

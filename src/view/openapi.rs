@@ -293,7 +293,7 @@ pub fn openapi_page(base_path: &str, document: &Value) -> Markup {
         link rel="stylesheet" href=(asset::path(base_path, "openapi.css"));
     };
     let main = html! {
-        main.reference {
+        main.reference.card {
             header {
                 h1 { (text(info, "title")) " " span.version { (text(info, "version")) } }
                 (prose(text(info, "description")))

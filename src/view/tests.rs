@@ -134,15 +134,12 @@ fn assert_tells_the_same_three_ways(page: &WaitingPage<'_>) {
 fn the_client_is_named_after_its_host() {
     let html = waiting_page(&ordinary()).into_string();
     assert!(html.contains(
-        "sign in to</span> <span class=\"site\"><bdi class=\"host\">profilio.example</bdi> \
-         (<bdi>Profilio</bdi>)</span>"
+        "<h1>Sign in to <span class=\"site\"><bdi class=\"host\">profilio.example</bdi> \
+         <span class=\"name\">(<bdi>Profilio</bdi>)</span></span></h1>"
     ));
     assert!(html.find("Profilio").unwrap() > html.find("window.authRequest").unwrap());
     let title = between(&html, "<title>", "</title>");
-    assert_eq!(
-        title,
-        "Waiting for your agent to sign in to profilio.example"
-    );
+    assert_eq!(title, "Waiting for your agent – profilio.example");
 }
 
 #[test]
@@ -333,4 +330,19 @@ fn an_error_names_code_status_and_remedy() {
         assert!(html.contains(part), "{part}");
     }
     assert!(html.contains("Go back to the website"));
+}
+
+#[test]
+fn the_way_back_is_there_from_the_start_where_it_leads_somewhere() {
+    let html = waiting_page(&ordinary()).into_string();
+    let way = "<a id=\"leave\" href=\"https://profilio.example\">";
+    assert!(html.contains(way), "{html}");
+    for nowhere in ["http://127.0.0.1", "com.example.app"] {
+        let page = WaitingPage {
+            redirect_origin: nowhere,
+            ..ordinary()
+        };
+        let html = waiting_page(&page).into_string();
+        assert!(!html.contains("id=\"leave\""), "{nowhere}");
+    }
 }

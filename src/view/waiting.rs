@@ -33,11 +33,10 @@ pub struct WaitingPage<'a> {
     pub nonce: &'a str,
 }
 
-/// The state's name in the page and its script, the headline (the website's name follows it) and the
-/// sentence below.
+/// The state's name in the page and its script, the headline and the sentence below.
 pub(super) const WORDS: (&str, &str, &str) = (
     "pending",
-    "Waiting for your agent to sign in to",
+    "Waiting for your agent",
     "This page goes on by itself as soon as your agent has signed in. There is nothing to type here, \
      and no secret belongs on this page.",
 );
@@ -113,7 +112,7 @@ impl WaitingPage<'_> {
             literal(self.request_id)
         );
         html! {
-            section.agent aria-labelledby="agent" {
+            section.details data-while="pending" aria-labelledby="agent" {
                 h2 id="agent" { "For the agent" }
                 p {
                     "Sign in outside this page, with one request to the issuer you were set up \
@@ -157,38 +156,39 @@ pub fn waiting_page(page: &WaitingPage<'_>) -> Markup {
         main #page data-state=(state) data-base=(page.base_path) data-host=(host)
             data-seconds-left=(page.seconds_left)
         {
-            div role="status" aria-live="polite" aria-atomic="true" {
-                h1 {
-                    span.pulse aria-hidden="true" {}
-                    span #headline { (headline) }
-                    " "
-                    (link::site(page.redirect_origin, Some(page.client_name)))
+            div.card {
+                h1 { "Sign in to " (link::site(page.redirect_origin, Some(page.client_name))) }
+                // Read out when it changes, all of it, and never for the seconds that pass.
+                div role="status" aria-live="polite" aria-atomic="true" {
+                    p.state { span.mark aria-hidden="true" {} span #headline { (headline) } }
+                    p #text { (text) }
                 }
-                p #text { (text) }
-                p #note hidden {}
-            }
-            p #way hidden { a.button #back href=(page.address()) { "Return to " bdi { (host) } } }
-            p.timer {
-                "Time left: "
-                span #left {
-                    (page.seconds_left / 60) ":" (format_args!("{:02}", page.seconds_left % 60))
+                p #way hidden { (link::return_button(&page.address(), &host)) }
+                noscript {
+                    p {
+                        "JavaScript is off: this page asks again every three seconds. "
+                        a href=(page.address()) { "Ask now" }
+                    }
                 }
-            }
-            noscript {
-                p {
-                    "JavaScript is off: this page asks again every three seconds. "
-                    a href=(page.address()) { "Ask now" }
+                p.aside data-while="pending" {
+                    span role="timer" {
+                        "Time left: "
+                        span #left {
+                            (page.seconds_left / 60) ":" (format_args!("{:02}", page.seconds_left % 60))
+                        }
+                    }
+                    " If you did not start this, close this page: nobody is signed in by it."
+                    @if let Some(front) = link::way_on(None, page.redirect_origin) {
+                        " " a #leave href=(front) { "Back to " bdi { (host) } }
+                    }
                 }
             }
             (page.for_the_agent())
-            p.aside {
-                "If you did not start this, close this page: nobody is signed in by it."
-            }
         }
     };
     document(
         page.base_path,
-        &format!("{headline} {host}"),
+        &super::title(headline, &host),
         &page.head(),
         &main,
     )

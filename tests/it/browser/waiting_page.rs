@@ -118,7 +118,7 @@ async fn a_page_whose_agent_is_suspended_while_it_waits_ends_in_words() {
         .browser
         .sees("the agent or the website is suspended or revoked")
         .await;
-    scene.ends_without_a_code(&["not signed in to"]).await;
+    scene.ends_without_a_code(&["not signed in"]).await;
 }
 
 #[tokio::test]
