@@ -177,15 +177,21 @@ async fn validated(
     let refuse = |description: &str| Err(Stop::Page(ApiError::invalid_request(description)));
     let client_id = match parameters.one("client_id") {
         Err(error) => return refuse(&error.to_string()),
-        Ok(None) => return refuse("client_id is missing"),
+        Ok(None) => return refuse("client_id is missing: send the one that was registered here"),
         Ok(Some(id)) => id,
     };
     let Ok(id) = client_id.parse::<ClientId>() else {
-        return refuse("client_id is not one that is registered here");
+        return refuse(
+            "client_id is not one that is registered here: it has the form client_... and is taken \
+             over letter by letter",
+        );
     };
     let client = app.store.client(&id).await?;
     let Some(client) = client.filter(|client| !client.state.is_revoked()) else {
-        return refuse("client_id is not one that is registered here");
+        return refuse(&format!(
+            "client_id is not one that is registered here: {id} is unknown to this server, or was \
+             revoked"
+        ));
     };
     let target = oauth::redirect_target(parameters, &client.state).map_err(ApiError::from)?;
     let request = oauth::check(parameters, &client.state, target.clone())

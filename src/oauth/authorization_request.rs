@@ -2,7 +2,7 @@
 
 use crate::domain::{Client, CodeChallenge, Scope};
 
-use super::{ErrorCode, Malformed, OAuthError, Parameters};
+use super::{ErrorCode, Malformed, OAuthError, Parameters, mismatch::redirect_mismatch};
 
 /// Longest `state` that is sent back, in bytes.
 pub const MAX_STATE_BYTES: usize = 4_096;
@@ -88,10 +88,10 @@ pub fn redirect_target(
         Ok(Some(uri)) => uri,
     };
     if !client.allows_redirect_to(redirect_uri) {
-        return refuse(
-            "redirect_uri is not one that is registered for this client: it must match exactly, \
-             down to the last slash",
-        );
+        return refuse(&redirect_mismatch(
+            &client.registered.redirect_uris,
+            redirect_uri,
+        ));
     }
     let state = match parameters.one("state") {
         Ok(Some(state)) if state.len() <= MAX_STATE_BYTES && !state.contains('\0') => {

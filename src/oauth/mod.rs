@@ -4,6 +4,7 @@
 mod authorization_request;
 mod error;
 mod metadata;
+mod mismatch;
 mod parameters;
 
 pub use authorization_request::{

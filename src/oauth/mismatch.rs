@@ -1,0 +1,142 @@
+//! Why a redirect URI was not accepted, in words that its website's developer can act on.
+
+use url::{Position, Url};
+
+/// Longest address that is repeated to whoever sent it, in bytes.
+const MAX_SHOWN_BYTES: usize = 200;
+
+/// Says what `came` has wrong, compared with the redirect URI that comes nearest to it.
+///
+/// The registered ones are not listed: they may name hosts that are nobody's business. Of what came,
+/// scheme, host, port and path are repeated; user name and query are not, since they may hold secrets.
+pub(super) fn redirect_mismatch(registered: &[String], came: &str) -> String {
+    let address = |url: &Url| url.has_host() || url.scheme().contains('.');
+    let Some(url) = Url::parse(came).ok().filter(address) else {
+        return "redirect_uri is not registered for this client, and is no absolute address such as \
+                https://website.example/callback"
+            .to_owned();
+    };
+    let shown = &url[..Position::AfterPath];
+    let shown = if is_anonymous(&url) && shown.len() <= MAX_SHOWN_BYTES {
+        format!(" ({shown})")
+    } else {
+        String::new()
+    };
+    let of_the_same = |other: &Url| {
+        other.host() == url.host() && (url.has_host() || other.scheme() == url.scheme())
+    };
+    let nearest = registered
+        .iter()
+        .filter_map(|registered| Url::parse(registered).ok())
+        .filter(of_the_same)
+        .map(|registered| differences(&registered, &url))
+        .min_by_key(Vec::len);
+    let difference = match nearest.as_deref() {
+        None if url.has_host() => "none is registered for its host".to_owned(),
+        None => "none is registered for its scheme".to_owned(),
+        // The parser takes both for the same address.
+        Some([]) => "only its spelling differs from a registered one".to_owned(),
+        Some(parts) => format!(
+            "it differs from a registered one in {}",
+            parts.join(" and ")
+        ),
+    };
+    format!("redirect_uri{shown} is not registered for this client: {difference}")
+}
+
+fn is_anonymous(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
+}
+
+/// The parts in which two addresses of the same host differ.
+fn differences(registered: &Url, came: &Url) -> Vec<&'static str> {
+    let (path, other) = (registered.path(), came.path());
+    let slash = path.trim_end_matches('/') == other.trim_end_matches('/');
+    [
+        (registered.scheme() != came.scheme(), "its scheme"),
+        // `None` is the scheme's own, so that another scheme alone is one difference.
+        (registered.port() != came.port(), "its port"),
+        (
+            path != other,
+            if slash {
+                "the slash at its end"
+            } else {
+                "its path"
+            },
+        ),
+        (registered.query() != came.query(), "its query"),
+        (came.fragment().is_some(), "its fragment"),
+        (!is_anonymous(came), "its user name"),
+    ]
+    .into_iter()
+    .filter_map(|(differs, part)| differs.then_some(part))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(came: &str) -> String {
+        let registered = [
+            "https://profilio.example/callback",
+            "https://internal.example:8443/cb?tenant=1",
+            "com.example.app:/cb",
+        ];
+        redirect_mismatch(&registered.map(str::to_owned), came)
+    }
+
+    #[test]
+    fn the_part_at_fault_is_named() {
+        for (came, expected) in [
+            (
+                "http://profilio.example/callback",
+                "(http://profilio.example/callback) is not registered for this client: it differs \
+                 from a registered one in its scheme",
+            ),
+            (
+                "https://profilio.example/callback/",
+                "in the slash at its end",
+            ),
+            ("https://profilio.example/Callback", "in its path"),
+            ("https://profilio.example:8443/callback", "in its port"),
+            ("https://profilio.example/callback?a=b", "in its query"),
+            ("https://profilio.example/callback#x", "in its fragment"),
+            ("http://profilio.example/", "in its scheme and its path"),
+            (
+                "HTTPS://Profilio.example:443/callback",
+                "only its spelling differs from a registered one",
+            ),
+            (
+                "https://evil.example/callback",
+                "none is registered for its host",
+            ),
+            ("com.example.app:/callback", "in its path"),
+            ("com.example.other:/cb", "none is registered for its scheme"),
+        ] {
+            let told = told(came);
+            assert!(told.ends_with(expected), "{came}: {told}");
+        }
+    }
+
+    #[test]
+    fn neither_registered_addresses_nor_secrets_of_what_came_are_repeated() {
+        for came in [
+            "https://profilio.example/x",
+            "https://ada:secret@profilio.example/callback",
+            "https://profilio.example/callback?token=secret#secret",
+            "javascript:secret()",
+            "/callback?secret",
+            "",
+        ] {
+            let told = told(came);
+            assert!(!told.contains("secret"), "{told}");
+            assert!(
+                !told.contains("internal") && !told.contains("com.example"),
+                "{told}"
+            );
+        }
+        let long = format!("https://profilio.example/{}", "x".repeat(200));
+        assert!(told(&long).len() < 300, "a long address is not repeated");
+    }
+}
