@@ -26,7 +26,7 @@
   const WORDS = {
     pending: ["Waiting for your agent",
       "This page goes on by itself as soon as your agent has signed in. There is nothing to type here, and no secret belongs on this page."],
-    lost: ["Cannot reach the server",
+    lost: ["Connection lost",
       "Still trying. This page goes on by itself once the connection is back; your agent can sign in meanwhile."],
     authenticated: ["Signed in",
       "Your agent has signed in: going back to the website. If nothing happens, use the button."],
