@@ -51,20 +51,22 @@ async fn what_happens_while_the_stream_is_cut_is_not_lost() {
 }
 
 #[tokio::test]
-async fn without_any_stream_the_page_polls() {
-    let scene = Scene::start(Scripts::On, Mode::NoStreams, |_| {}).await;
-    scene.waits().await;
-    scene.proxy.has_seen("/api/check-status", 2).await;
-    assert!(
-        scene
-            .proxy
-            .seen("/events")
-            .iter()
-            .all(|stream| stream.status == 403)
-    );
-    scene.waits().await;
-    scene.authenticate().await;
-    scene.comes_home_with_a_code().await;
+async fn without_any_stream_the_page_polls_whatever_the_stream_was_answered() {
+    let mut scene = Scene::start(Scripts::On, Mode::NoStreams(403), |_| {}).await;
+    for status in [403, 404, 429, 503] {
+        let polls = scene.proxy.seen("/api/check-status").len();
+        scene.proxy.set(Mode::NoStreams(status));
+        scene.asks_again().await;
+        scene.proxy.has_seen("/api/check-status", polls + 2).await;
+        scene.sees_it_waiting().await;
+        let streams = format!("{}/events", scene.request_id);
+        let streams = scene.proxy.seen(&streams);
+        assert!(!streams.is_empty());
+        assert!(streams.iter().all(|stream| stream.status == status));
+        scene.authenticate().await;
+        scene.is_home_with_a_code().await;
+    }
+    scene.browser.close().await;
 }
 
 #[tokio::test]
@@ -98,7 +100,7 @@ async fn while_a_stream_is_held_back_polling_takes_the_browser_home() {
 
 #[tokio::test]
 async fn a_stream_that_was_refused_is_opened_again_once_it_may() {
-    let scene = Scene::start(Scripts::On, Mode::NoStreams, |_| {}).await;
+    let scene = Scene::start(Scripts::On, Mode::NoStreams(403), |_| {}).await;
     scene.waits().await;
     let refused = scene.proxy.has_seen("/events", 1).await.len();
     scene.proxy.set(Mode::Open);

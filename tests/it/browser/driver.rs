@@ -34,6 +34,11 @@ pub(crate) enum Scripts {
 impl Browser {
     /// Starts one.
     pub(crate) async fn start(scripts: Scripts) -> Self {
+        Self::start_with(scripts, &[]).await
+    }
+
+    /// Starts one with further arguments.
+    pub(crate) async fn start_with(scripts: Scripts, args: &[&str]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("auth-agent-browser-")
             .tempdir()
@@ -53,7 +58,7 @@ impl Browser {
             let mut driver = Process::start_with(&mut command, Output::default(), Ending::Family);
             let address = format!("http://127.0.0.1:{port}");
             if is_ready(&address, &mut driver).await {
-                let capabilities = capabilities(folder.path(), scripts);
+                let capabilities = capabilities(folder.path(), scripts, args);
                 let page = ClientBuilder::new(HttpConnector::new())
                     .capabilities(capabilities)
                     .connect(&address)
@@ -69,6 +74,11 @@ impl Browser {
             }
         }
         panic!("chromedriver finds no free port");
+    }
+
+    /// What drives it.
+    pub(super) const fn page(&self) -> &Client {
+        &self.page
     }
 
     /// Goes to an address.
@@ -174,13 +184,15 @@ impl Browser {
     /// A picture of the page, in the browser's own folder, so that it is gone with it.
     pub(crate) async fn picture(&self) -> PathBuf {
         let file = self.folder.path().join("page.png");
-        let picture = self
-            .page
-            .screenshot()
-            .await
-            .expect("the page can be pictured");
-        std::fs::write(&file, picture).expect("the folder can be written to");
+        self.picture_into(&file).await;
         file
+    }
+
+    /// The same in a file of the test's.
+    pub(crate) async fn picture_into(&self, file: &Path) {
+        let picture = self.page.screenshot().await;
+        let picture = picture.expect("the page can be pictured");
+        std::fs::write(file, picture).expect("the folder can be written to");
     }
 
     /// The same in the system's temporary folder, for a person to look at.
@@ -227,7 +239,7 @@ async fn is_ready(address: &str, driver: &mut Process) -> bool {
     false
 }
 
-fn capabilities(folder: &Path, scripts: Scripts) -> fantoccini::wd::Capabilities {
+fn capabilities(folder: &Path, scripts: Scripts, more: &[&str]) -> fantoccini::wd::Capabilities {
     let profile = format!("--user-data-dir={}", folder.join("profile").display());
     let mut args = vec![
         // Root cannot use the sandbox; the pages are our own.
@@ -244,6 +256,7 @@ fn capabilities(folder: &Path, scripts: Scripts) -> fantoccini::wd::Capabilities
         "--window-size=1000,800",
         &profile,
     ];
+    args.extend(more);
     if scripts == Scripts::Off {
         args.push("--blink-settings=scriptEnabled=false");
     }

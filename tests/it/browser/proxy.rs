@@ -2,8 +2,11 @@
 
 use std::{
     io,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -37,14 +40,16 @@ pub(crate) struct Seen {
 pub(crate) enum Mode {
     /// Everything.
     Open,
-    /// No stream of events: 403, as a firewall would answer.
-    NoStreams,
+    /// No stream of events, but this status: 403 as a firewall would answer, 503 as a busy server.
+    NoStreams(u16),
     /// Nothing by which a page could learn how its request gets on: 503.
     NoNews,
     /// Streams are accepted and nothing of them arrives, as behind a proxy that gathers whole answers.
     HeldBack,
     /// Streams fall silent after what comes first, without being closed, as when a router forgets them.
     Silenced,
+    /// The server has forgotten every request: 404.
+    Forgotten,
     /// No script of the page: 404, as from a server of another version.
     NoScript,
 }
@@ -55,6 +60,7 @@ struct Shared {
     mode: Mutex<Mode>,
     seen: Mutex<Vec<Seen>>,
     cuts: watch::Sender<usize>,
+    bytes: AtomicUsize,
 }
 
 /// A running proxy; stopped when dropped.
@@ -67,12 +73,17 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Starts one that has no server behind it yet: the server has to know its address first.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a port is free");
+        Self::between(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// One that browsers reach at the first address, and whom the server sees at the second: the door
+    /// of a network.
+    pub(crate) async fn between(at: Ipv4Addr, from: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((at, 0)).await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let http = reqwest::Client::builder()
             .redirect(Policy::none())
+            .local_address(Some(from.into()))
             .no_proxy()
             .build();
         let shared = Arc::new(Shared {
@@ -81,6 +92,7 @@ impl Proxy {
             mode: Mutex::new(Mode::Open),
             seen: Mutex::default(),
             cuts: watch::Sender::new(0),
+            bytes: AtomicUsize::new(0),
         });
         let router = Router::new()
             .fallback(forward)
@@ -100,6 +112,16 @@ impl Proxy {
     /// `http://127.0.0.1:<port>`: what the server has to call itself.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// `127.0.0.1:<port>`
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many bytes of answers have passed so far, heads included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shared.bytes.load(Ordering::Relaxed)
     }
 
     /// Puts a server behind it.
@@ -155,6 +177,19 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         .to_owned();
     let response = answer(&shared, &path, request).await;
     let status = response.status().as_u16();
+    let head = response.headers().iter();
+    // With colon, blank and line ends; the status line has about as many as a short header.
+    let head = head.map(|(name, value)| name.as_str().len() + value.len() + 4);
+    shared
+        .bytes
+        .fetch_add(head.sum::<usize>() + 30, Ordering::Relaxed);
+    let counted = Arc::clone(&shared);
+    let response = response.map(|body| {
+        Body::from_stream(body.into_data_stream().inspect(move |chunk| {
+            let length = chunk.as_ref().map_or(0, |chunk| chunk.len());
+            counted.bytes.fetch_add(length, Ordering::Relaxed);
+        }))
+    });
     locked(&shared.seen).push(Seen {
         path,
         last_event_id,
@@ -168,7 +203,11 @@ async fn answer(shared: &Shared, path: &str, request: Request) -> Response {
     let stream = path.ends_with("/events");
     let news = stream || path.starts_with("/api/check-status");
     match mode {
-        Mode::NoStreams if stream => return StatusCode::FORBIDDEN.into_response(),
+        Mode::NoStreams(status) if stream => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            return status.into_response();
+        }
+        Mode::Forgotten if news => return StatusCode::NOT_FOUND.into_response(),
         Mode::NoNews if news => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mode::HeldBack if stream => {
             let nothing = futures_util::stream::pending::<io::Result<Vec<u8>>>();

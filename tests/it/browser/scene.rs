@@ -18,10 +18,10 @@ pub(super) struct Scene {
     pub(super) api: Api,
     pub(super) agent: Agent,
     pub(super) client: Client,
+    pub(super) asked: Authorize,
     pub(super) request_id: String,
     pub(super) website: Website,
-    // Held so that it goes on running.
-    _server: TestServer,
+    pub(super) server: TestServer,
 }
 
 impl Scene {
@@ -30,8 +30,18 @@ impl Scene {
         mode: Mode,
         set: impl FnOnce(&mut Options),
     ) -> Self {
-        let (proxy, website) = (Proxy::start().await, Website::start().await);
+        let proxy = Proxy::start().await;
         proxy.set(mode);
+        Self::start_with(Browser::start(scripts).await, proxy, set).await
+    }
+
+    /// The same with a browser or a proxy that is special.
+    pub(super) async fn start_with(
+        browser: Browser,
+        proxy: Proxy,
+        set: impl FnOnce(&mut Options),
+    ) -> Self {
+        let website = Website::start().await;
         let server = TestServer::start(Backend::Sqlite, |options| {
             options.issuer(proxy.url());
             set(options);
@@ -42,22 +52,43 @@ impl Scene {
         let client = json!({ "redirect_uris": [website.redirect_uri()] });
         let client = api.create_client(client).await;
         let agent = api.create_agent(json!({})).await;
-        let browser = Browser::start(scripts).await;
-        let asked = Authorize::new(&client);
-        browser
-            .open(&format!("{}/authorize?{}", proxy.url(), asked.query()))
-            .await;
-        let request_id = request_id(&browser).await;
-        Self {
+        let mut scene = Self {
             browser,
             proxy,
             api,
             agent,
+            asked: Authorize::new(&client),
             client,
-            request_id,
+            request_id: String::new(),
             website,
-            _server: server,
-        }
+            server,
+        };
+        scene.asks_again().await;
+        scene
+    }
+
+    /// The website sends the browser here once more, with a new request.
+    pub(super) async fn asks_again(&mut self) {
+        self.asks_for(&self.client.clone()).await;
+    }
+
+    /// Another website does.
+    pub(super) async fn asks_for(&mut self, client: &Client) {
+        self.asked = Authorize::new(client);
+        let authorize = format!("{}/authorize?{}", self.proxy.url(), self.asked.query());
+        self.browser.open(&authorize).await;
+        self.request_id = request_id(&self.browser).await;
+    }
+
+    /// The page's own address.
+    pub(super) fn own_address(&self) -> String {
+        format!("{}/authorize/{}", self.proxy.url(), self.request_id)
+    }
+
+    /// What the log says of the request that the browser waits for.
+    pub(super) async fn log(&self) -> Vec<serde_json::Value> {
+        let stream = format!("stream=auth_request/{}", self.request_id);
+        self.api.audit_log(&stream).await
     }
 
     /// The agent, on the same machine as the browser.
@@ -75,6 +106,20 @@ impl Scene {
     }
 
     pub(super) async fn comes_home_with_a_code(self) {
+        self.is_home_with_a_code().await;
+        self.browser.close().await;
+    }
+
+    /// Waits until the page says that it waits, and for whom.
+    pub(super) async fn sees_it_waiting(&self) {
+        self.browser
+            .until("the waiting page", |_, words| {
+                words.contains("Waiting for your agent") && words.contains("Time left")
+            })
+            .await;
+    }
+
+    pub(super) async fn is_home_with_a_code(&self) {
         let words = self.browser.sees("Welcome back").await;
         assert_eq!(
             words.trim(),
@@ -83,7 +128,6 @@ impl Scene {
         );
         let url = self.browser.url().await;
         assert!(url.contains("state=") && url.contains("iss="), "{url}");
-        self.browser.close().await;
     }
 
     /// Waits until the page tells the person how it ended, in words, with a way back to the website
@@ -137,4 +181,13 @@ pub(super) async fn request_id(browser: &Browser) -> String {
         .attribute("meta[name='auth-agent-request']", "content")
         .await;
     id.expect("the page names its request")
+}
+
+/// An app on the person's own device: this browser cannot go there by itself, so that pages stay.
+pub(super) async fn app(api: &Api) -> Client {
+    let fields = json!({
+        "redirect_uris": ["com.example.app:/callback"],
+        "token_endpoint_auth_method": "none",
+    });
+    api.create_client(fields).await
 }

@@ -1,0 +1,213 @@
+//! Every page in every state, wide and narrow, light and dark: axe-core finds nothing, nothing sticks
+//! out, and a picture is kept below the target folder for people to look at.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{
+    control::LOOKS,
+    driver::{Browser, Scripts},
+    proxy::Mode,
+    scene::{Scene, app, request_id},
+};
+use crate::support::{Authorize, Backend, TestServer, server::tool};
+
+/// All rules of axe-core; what they find, in short.
+const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then((found) => ({
+    checked: found.passes.length,
+    wrong: found.violations.map(({ id, nodes }) => [id, nodes.map((node) => node.failureSummary + node.html)]),
+}))";
+
+/// How far the page can be scrolled sideways, in CSS pixels.
+const STICKS_OUT: &str = "const { scrollWidth, clientWidth } = document.documentElement;
+    return scrollWidth - clientWidth";
+
+struct Examiner {
+    axe: String,
+    pictures: PathBuf,
+}
+
+impl Examiner {
+    fn new() -> Self {
+        let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pages");
+        fs::create_dir_all(&pictures).expect("the target folder can be written to");
+        let axe = tool("axe-core/node_modules/axe-core/axe.min.js");
+        let axe = fs::read_to_string(axe).expect("axe-core is a text");
+        Self { axe, pictures }
+    }
+
+    /// Takes pictures of the page as it stands, and lets axe-core look at it.
+    async fn examine(&self, browser: &Browser, state: &str) {
+        for look in LOOKS {
+            browser.looks(look).await;
+            let picture = format!("{state}-{}.png", look.name);
+            browser.picture_into(&self.pictures.join(picture)).await;
+            let out = browser.script(STICKS_OUT).await;
+            assert_eq!(out, 0, "{state} sticks out ({})", look.name);
+            let wrong = self.violations(browser).await;
+            assert_eq!(wrong, json!([]), "{state}, {}: {wrong:#}", look.name);
+        }
+        // What comes next begins in a wide window.
+        browser.looks(LOOKS[0]).await;
+    }
+
+    async fn violations(&self, browser: &Browser) -> Value {
+        if browser.script("return typeof axe").await != "object" {
+            browser.script(&self.axe).await;
+        }
+        let mut found = browser.script(AXE).await;
+        assert!(found["checked"].as_u64() > Some(5), "{found}");
+        found["wrong"].take()
+    }
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_on_any_page_in_any_state() {
+    let examiner = Examiner::new();
+    let mut scene = Scene::start(Scripts::On, Mode::Open, |_| {}).await;
+    let (website, app) = (
+        scene.api.create_client(json!({})).await,
+        app(&scene.api).await,
+    );
+
+    scene.asks_for(&website).await;
+    scene.sees_it_waiting().await;
+    let words = scene.browser.sees("Back to profilio.example").await;
+    assert!(words.contains(&scene.request_id) && words.contains("/api/agent/authenticate"));
+    examiner.examine(&scene.browser, "waiting").await;
+
+    scene.proxy.set(Mode::NoNews);
+    scene.proxy.cut();
+    scene.browser.sees("Connection lost").await;
+    examiner.examine(&scene.browser, "lost").await;
+    scene.proxy.set(Mode::Open);
+    scene.sees_it_waiting().await;
+
+    scene.asks_for(&app).await;
+    scene.sees_it_waiting().await;
+    scene.authenticate().await;
+    scene.browser.sees("going back to the website").await;
+    examiner.examine(&scene.browser, "signed-in").await;
+    let status = format!(
+        "return fetch('/api/check-status?request_id={}').then((answer) => answer.json())",
+        scene.request_id
+    );
+    let status = scene.browser.script(&status).await;
+    let code = status["code"].as_str().expect("the browser may know it");
+    let verifier = &scene.asked.pkce.verifier;
+    scene.api.redeem(&app, code, verifier).await.expect(200);
+    scene.browser.open(&scene.own_address()).await;
+    scene.browser.sees("Already signed in").await;
+    examiner.examine(&scene.browser, "completed").await;
+
+    scene.proxy.set(Mode::NoNews);
+    scene.asks_for(&app).await;
+    scene.authenticate().await;
+    scene.api.suspend(&scene.agent).await;
+    scene.proxy.set(Mode::Open);
+    scene.browser.sees("Not signed in").await;
+    examiner.examine(&scene.browser, "denied").await;
+    scene.browser.reload().await;
+    scene.browser.sees("Not signed in").await;
+    examiner.examine(&scene.browser, "denied-reloaded").await;
+    scene.api.reinstate(&scene.agent).await;
+
+    scene.proxy.set(Mode::Forgotten);
+    scene.asks_for(&website).await;
+    scene.browser.sees("not known any more").await;
+    examiner.examine(&scene.browser, "unknown").await;
+
+    scene.proxy.set(Mode::NoStreams(503));
+    scene.asks_for(&website).await;
+    scene.browser.forgets().await;
+    scene.authenticate().await;
+    scene.browser.sees("Cannot go back by itself").await;
+    examiner.examine(&scene.browser, "stranded").await;
+    scene.proxy.set(Mode::Open);
+}
+
+#[tokio::test]
+async fn axe_finds_nothing_on_any_error_page_and_each_says_what_to_do() {
+    let examiner = Examiner::new();
+    let scene = Scene::start(Scripts::On, Mode::Open, |_| {}).await;
+    let website = scene.api.create_client(json!({})).await;
+    let asked = Authorize::new(&website);
+    let authorize = format!("{}/authorize", scene.proxy.url());
+    let page = |asked: Authorize| format!("{authorize}?{}", asked.query());
+    let of_another = scene.api.authorize(&Authorize::new(&website)).await;
+    let slash = format!("{}/", website.redirect_uri);
+    let cases = [
+        (
+            "redirect-uri",
+            page(asked.clone().with("redirect_uri", &slash)),
+            "it differs from a registered one in the slash at its end",
+        ),
+        (
+            "client-id",
+            page(asked.clone().with("client_id", "profilio")),
+            "client_id is not one that is registered here: it has the form client_",
+        ),
+        (
+            "repeated",
+            page(asked.and("client_id", &website.id)),
+            "client_id is repeated",
+        ),
+        (
+            "another-browser",
+            format!("{authorize}/{}", of_another.request_id),
+            "belongs to the browser that opened it",
+        ),
+        (
+            "no-such-request",
+            format!("{authorize}/req_00000000000000000000000000000000"),
+            "no such request",
+        ),
+    ];
+    for (state, address, words) in cases {
+        scene.browser.open(&address).await;
+        scene.browser.sees(words).await;
+        examiner.examine(&scene.browser, state).await;
+    }
+
+    // Without scripts there is nobody to examine it with.
+    scene.browser.scripts(false).await;
+    scene.browser.open(&page(Authorize::new(&website))).await;
+    scene.browser.sees("JavaScript is off").await;
+    let picture = examiner.pictures.join("no-javascript.png");
+    scene.browser.picture_into(&picture).await;
+    scene.browser.scripts(true).await;
+
+    // Requests that end at once, and no second one from the same address.
+    let hasty = TestServer::start(Backend::Sqlite, |options| {
+        options
+            .env("AUTH_AGENT_LIMITS", "on")
+            .flag("--request-lifetime", 2)
+            .flag("--limit-requests-per-address", "1/h burst 1");
+    })
+    .await;
+    let app = app(&hasty.api()).await;
+    let authorize = format!("{}/authorize?", hasty.base_url());
+    let open = async || {
+        let address = format!("{authorize}{}", Authorize::new(&app).query());
+        scene.browser.open(&address).await;
+    };
+    open().await;
+    let request = request_id(&scene.browser).await;
+    scene.browser.sees("Time ran out").await;
+    examiner.examine(&scene.browser, "expired").await;
+    let own_address = format!("{}/authorize/{request}", hasty.base_url());
+    scene.browser.open(&own_address).await;
+    scene.browser.sees("Time ran out").await;
+    examiner.examine(&scene.browser, "expired-reloaded").await;
+    open().await;
+    scene.browser.sees("try again in").await;
+    examiner.examine(&scene.browser, "too-many").await;
+
+    // It does find what is wrong.
+    let spoil = "document.documentElement.removeAttribute('lang')";
+    scene.browser.script(spoil).await;
+    let found = examiner.violations(&scene.browser).await;
+    assert_eq!(found[0][0], "html-has-lang", "{found:#}");
+    scene.browser.close().await;
+}
