@@ -21,7 +21,7 @@ const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).the
 
 /// How far the page can be scrolled sideways, in CSS pixels.
 const STICKS_OUT: &str = "const { scrollWidth, clientWidth } = document.documentElement;
-    return scrollWidth - clientWidth";
+    return Math.max(0, scrollWidth - clientWidth)";
 
 struct Examiner {
     axe: String,
