@@ -129,9 +129,10 @@ impl Remedy {
                 "The link that led here is not right, which is the website’s mistake and not yours. \
                  Go back to the website; if it happens again, tell its makers what this page says."
             }
-            Self::Wait => "Nothing was lost. Wait a few seconds, then load this page again.",
+            Self::Wait => "Nothing was lost: load this page again then.",
             Self::StartAgain => {
-                "Nobody was signed in, and nothing was changed by opening this page."
+                "Nobody was signed in, and nothing was changed by opening this page. The way to sign in \
+                 begins at the website."
             }
         }
     }
@@ -159,6 +160,19 @@ impl Remedy {
     }
 }
 
+/// A description as a sentence of its own: codes and their descriptions begin small, and end without
+/// a full stop.
+fn sentence(description: &str) -> String {
+    let mut rest = description.chars();
+    let first = rest.next().map(|c| c.to_ascii_uppercase());
+    let end = if description.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    first.into_iter().chain(rest).chain(end.chars()).collect()
+}
+
 /// The error page, for a fault that cannot or must not be sent back to the website.
 #[must_use]
 pub fn error_page(page: &ErrorPage<'_>) -> Markup {
@@ -171,7 +185,7 @@ pub fn error_page(page: &ErrorPage<'_>) -> Markup {
                 @if remedy == Remedy::Mend {
                     p #text { (remedy.for_the_visitor()) }
                 } @else {
-                    p #text { bdi { (visible(page.description)) } }
+                    p #text { bdi { (sentence(&visible(page.description))) } }
                     p.aside { (remedy.for_the_visitor()) }
                 }
             }

@@ -330,6 +330,14 @@ fn an_error_names_code_status_and_remedy() {
         assert!(html.contains(part), "{part}");
     }
     assert!(html.contains("Go back to the website"));
+    let page = ErrorPage {
+        status: 404,
+        error: "unknown_request",
+        description: "no such request",
+        ..page
+    };
+    let html = error_page(&page).into_string();
+    assert!(html.contains("<bdi>No such request.</bdi>"), "{html}");
 }
 
 #[test]
