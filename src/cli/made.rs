@@ -37,6 +37,8 @@ impl Made {
             })?;
             if let Some(fields) = answer.as_object_mut() {
                 fields.remove(secret_field);
+                // Whoever reads this JSON later may stand in another folder.
+                let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
                 fields.insert("secret_file".to_owned(), json!(path));
             }
         }

@@ -54,6 +54,9 @@ async fn an_admin_key_is_made_used_and_deleted() {
     let key = fs::read_to_string(server.folder().join("look.key")).unwrap();
     let key = key.trim();
     assert!(!made.to_string().contains(key));
+    // Good in any folder.
+    let file = fs::canonicalize(server.folder().join("look.key")).unwrap();
+    assert_eq!(made["secret_file"], file.to_str().unwrap());
     let with_it = |args: &[&str]| {
         let mut command = job(&server, args);
         command.env("AUTH_AGENT_ADMIN_KEY", key);
