@@ -56,11 +56,13 @@ export function parseSafeUrl(name: string, given: unknown): URL {
   return url;
 }
 
-/** Whether a host, as `URL.hostname` has it, is this machine (RFC 6761 §6.3, RFC 8252 §8.3). */
+/**
+ * Whether a host, as `URL.hostname` has it, is this machine (RFC 8252 §8.3). Names below `localhost` do not
+ * count: not every resolver keeps them here.
+ */
 export function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
     hostname === '[::1]' ||
     /^127\.\d+\.\d+\.\d+$/.test(hostname)
   );

@@ -1,4 +1,5 @@
 import type { Binding } from '../common/claims.js';
+import { ConfigurationError, oneLine } from '../common/errors.js';
 import { TokenError } from './errors.js';
 
 /** Weakest first. */
@@ -48,8 +49,21 @@ export interface LogoutTokenClaims extends Registered {
   readonly [claim: string]: unknown;
 }
 
-/** Whether a token's `binding` is at least `minimum`. One that is missing or unknown counts as `none`. */
+/** @throws {@link ConfigurationError} unless it is a binding, or undefined: a misspelt one would ask for nothing. */
+export function checkMinimumBinding(minimum: Binding | undefined): void {
+  if (minimum === undefined || BINDINGS.includes(minimum)) return;
+  throw new ConfigurationError(
+    `minimumBinding must be one of ${BINDINGS.join(', ')}, and not ${oneLine(minimum, 40)}`,
+  );
+}
+
+/**
+ * Whether a token's `binding` is at least `minimum`. One that is missing or unknown counts as `none`.
+ *
+ * @throws {@link ConfigurationError} if `minimum` is no binding.
+ */
 export function isBound(binding: unknown, minimum: Binding): boolean {
+  checkMinimumBinding(minimum);
   return Math.max(0, BINDINGS.indexOf(binding as Binding)) >= BINDINGS.indexOf(minimum);
 }
 

@@ -3,7 +3,7 @@ import * as oauth from 'oauth4webapi';
 import type { Binding, IdTokenClaims } from '../common/claims.js';
 import { ConfigurationError, oneLine } from '../common/errors.js';
 import { parseSafeUrl } from '../common/issuer.js';
-import { type AccessTokenClaims, type LogoutTokenClaims, requireBinding } from './claims.js';
+import { type AccessTokenClaims, type LogoutTokenClaims, checkMinimumBinding, requireBinding } from './claims.js';
 import { CallbackError, TokenError } from './errors.js';
 import { Discovery, ask, clockError } from './issuer.js';
 import { type Seen, seenInMemory, verifyLogoutToken } from './logout-token.js';
@@ -90,6 +90,7 @@ export class Client {
     this.clientId = options.clientId;
     this.redirectUri = options.redirectUri;
     this.scope = options.scope ?? 'openid';
+    checkMinimumBinding(options.minimumBinding);
     this.minimumBinding = options.minimumBinding;
     this.#client = { client_id: options.clientId, [oauth.clockTolerance]: CLOCK_TOLERANCE };
     this.#secret = options.clientSecret;
@@ -211,9 +212,23 @@ export class Client {
     });
   }
 
-  /** Checks an access token (RFC 9068 §4); see `createAccessTokenVerifier`. @throws {@link TokenError} */
-  verifyAccessToken(token: string, requirements: AccessTokenRequirements = {}): Promise<AccessTokenClaims> {
-    return verifyAccessToken(this.#discovery, token, requirements);
+  /**
+   * Checks an access token (RFC 9068 §4); see `createAccessTokenVerifier`. It must have been given to
+   * this client, unless an `audience` of its own says who may bring it.
+   *
+   * @throws {@link TokenError}
+   */
+  async verifyAccessToken(
+    token: string,
+    { audience, clientId, scope, minimumBinding }: AccessTokenRequirements = {},
+  ): Promise<AccessTokenClaims> {
+    const ours = audience === undefined ? this.clientId : undefined;
+    return verifyAccessToken(this.#discovery, token, {
+      audience,
+      clientId: clientId ?? ours,
+      scope,
+      minimumBinding,
+    });
   }
 
   /** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6), once. @throws {@link TokenError} */

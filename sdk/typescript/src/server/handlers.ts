@@ -66,13 +66,14 @@ export class Handlers {
       throw new ConfigurationError('the scope must have openid: without an ID token nobody is signed in');
     }
     const callback = new URL(this.#client.redirectUri);
-    const beside = (name: string) => new URL(name, callback).pathname;
+    const { paths = {} } = options;
+    const path = (name: keyof Paths, beside: string) =>
+      paths[name] === undefined ? new URL(beside, callback).pathname : checkedPath(name, paths[name]);
     this.origin = callback.origin;
     this.paths = {
-      login: beside('login'),
-      logout: beside('logout'),
-      backchannelLogout: beside('backchannel-logout'),
-      ...options.paths,
+      login: path('login', 'login'),
+      logout: path('logout', 'logout'),
+      backchannelLogout: path('backchannelLogout', 'backchannel-logout'),
       callback: callback.pathname,
     };
     const kind: CookieKind = { secure: callback.protocol === 'https:' };
@@ -201,6 +202,14 @@ export class Handlers {
 /** Makes a website's handlers. @throws {@link ConfigurationError}, which names the option at fault. */
 export function createHandlers(options: HandlersOptions): Handlers {
   return new Handlers(options);
+}
+
+/** A path as addresses have it: another would never be matched. */
+function checkedPath(name: string, path: unknown): string {
+  const here = 'https://website.invalid';
+  const isPath = typeof path === 'string' && URL.canParse(here + path) && new URL(here + path).pathname === path;
+  if (isPath) return path;
+  throw new ConfigurationError(`paths.${name} must be a path that begins with /, without query and fragment`);
 }
 
 function redirect(location: string, cookies: string[]): Response {

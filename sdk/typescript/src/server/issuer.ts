@@ -84,8 +84,7 @@ export async function ask<T>(
 function translate(what: string, error: unknown, secrets: readonly (string | undefined)[]): Error {
   if (error instanceof AuthAgentError) return error;
   if (error instanceof oauth.ResponseBodyError) {
-    const clean = (text: unknown) =>
-      secrets.reduce<string>((said, secret) => (secret ? said.replaceAll(secret, '…') : said), oneLine(text));
+    const clean = (text: unknown) => oneLine(mask(text, secrets));
     const said = error.error_description ? `: ${clean(error.error_description)}` : '';
     const code = clean(error.error);
     return new EndpointError(code, error.status, `${what} was refused, ${code}${said}`);
@@ -112,6 +111,11 @@ function translate(what: string, error: unknown, secrets: readonly (string | und
     );
   }
   return new IssuerError('unavailable', `${what}: the issuer cannot be reached: ${whyItFailed(error)}`);
+}
+
+/** To be cut only afterwards: what a cut leaves of a secret would not be found. */
+function mask(text: unknown, secrets: readonly (string | undefined)[]): string {
+  return secrets.reduce<string>((said, secret) => (secret ? said.replaceAll(secret, '…') : said), String(text));
 }
 
 /** A token of this moment that has expired or is from the future: no token is at fault, but a clock. */

@@ -1,7 +1,8 @@
 import { type JWTVerifyOptions, errors, jwtVerify } from 'jose';
 
 import type { Binding } from '../common/claims.js';
-import { type AccessTokenClaims, requireBinding } from './claims.js';
+import { ConfigurationError } from '../common/errors.js';
+import { type AccessTokenClaims, checkMinimumBinding, requireBinding } from './claims.js';
 import { IssuerError, TokenError } from './errors.js';
 import { Discovery, ask, clockError } from './issuer.js';
 
@@ -13,8 +14,13 @@ export const CLOCK_TOLERANCE = 30;
 
 /** What an access token has to be good for. */
 export interface AccessTokenRequirements {
-  /** Who the token must be for; default: the issuer, as its tokens are unless a `resource` was asked for. */
+  /**
+   * Who the token must be for: the `resource` that was asked for. Without a resource all tokens of the
+   * issuer, whatever website they are of, are for the issuer; this is the default, and needs a `clientId`.
+   */
   audience?: string;
+  /** The client that the token must have been given to. */
+  clientId?: string;
   /** Scopes that it must have, separated by spaces. */
   scope?: string;
   /** How well the sign-in must be bound to the agent's browser. */
@@ -35,31 +41,59 @@ export interface AccessTokenVerifier {
 /**
  * Makes a verifier for access tokens of one issuer, whose keys it fetches once and again when they change.
  *
- * @param defaults hold for each token unless the call says otherwise.
+ * @param options hold for each token unless the call says otherwise. `audience` or `clientId` is needed:
+ *   without them a token of any other website would pass.
+ * @throws {@link ConfigurationError}, which names the option at fault.
  */
 export function createAccessTokenVerifier(
   options: { issuer: string } & AccessTokenRequirements,
 ): AccessTokenVerifier {
-  const { issuer, ...defaults } = options;
-  const discovery = new Discovery(issuer);
+  const discovery = new Discovery(options.issuer);
+  if (options.audience === undefined && options.clientId === undefined) {
+    throw new ConfigurationError(
+      "audience or clientId is missing: give the API's own resource, or the website that it takes tokens of",
+    );
+  }
+  checkRequirements(options);
   return {
-    verify: (accessToken, requirements) =>
-      verifyAccessToken(discovery, accessToken, { ...defaults, ...requirements }),
+    verify: async (accessToken, requirements = {}) =>
+      verifyAccessToken(discovery, accessToken, {
+        audience: requirements.audience ?? options.audience,
+        clientId: requirements.clientId ?? options.clientId,
+        scope: requirements.scope ?? options.scope,
+        minimumBinding: requirements.minimumBinding ?? options.minimumBinding,
+      }),
   };
+}
+
+type Requirements = { [Name in keyof AccessTokenRequirements]: AccessTokenRequirements[Name] | undefined };
+
+/** An empty one is a setting that is missing, and would ask for nothing. */
+function checkRequirements({ audience, clientId, scope, minimumBinding }: Requirements): void {
+  for (const [name, value] of Object.entries({ audience, clientId, scope })) {
+    if (value === undefined || (typeof value === 'string' && value !== '')) continue;
+    throw new ConfigurationError(`${name} must be text that is not empty, or left out`);
+  }
+  checkMinimumBinding(minimumBinding);
 }
 
 /** See {@link AccessTokenVerifier.verify}. */
 export async function verifyAccessToken(
   discovery: Discovery,
   accessToken: string,
-  { audience, scope, minimumBinding }: AccessTokenRequirements,
+  requirements: Requirements,
 ): Promise<AccessTokenClaims> {
+  checkRequirements(requirements);
+  const { audience, clientId, scope, minimumBinding } = requirements;
   const { issuer } = await discovery.metadata();
   const claims = await verifyJwt<AccessTokenClaims>(discovery, 'access token', accessToken, {
     typ: 'at+jwt',
     audience: audience ?? issuer,
     requiredClaims: ['exp', 'iat', 'sub', 'client_id', 'jti'],
   });
+  if (clientId !== undefined && claims.client_id !== clientId) {
+    throw new TokenError('invalid_token', 'the access token is not valid: it was given to another client');
+  }
   const has = new Set(typeof claims.scope === 'string' ? claims.scope.split(' ') : []);
   const missing = (scope ?? '').split(' ').filter((name) => name && !has.has(name));
   if (missing.length) {

@@ -12,6 +12,7 @@ import {
   TokenError,
   createAccessTokenVerifier,
   createClient,
+  isBound,
 } from '@auth-agent/sdk/server';
 import { type Agent, type Client as Registered, Issuer } from '../support/issuer.js';
 import { signInPlainly } from '../support/plain-agent.js';
@@ -95,6 +96,7 @@ test('an access token is checked for what an API requires', async () => {
   const { tokens } = await signedIn();
   const api = createAccessTokenVerifier({
     issuer: issuer.url,
+    clientId: client.clientId,
     scope: 'openid profile',
     minimumBinding: 'browser',
   });
@@ -107,6 +109,18 @@ test('an access token is checked for what an API requires', async () => {
   });
   await assert.rejects(api.verify(tokens.idToken ?? ''), { code: 'invalid_token' });
   await assert.rejects(api.verify(`${tokens.accessToken.slice(0, -4)}AAAA`), { code: 'invalid_token' });
+});
+
+test('a token of another website is refused, unless it is for an audience of its own', async () => {
+  const other = clientOf(await issuer.client(REDIRECT));
+  const { accessToken } = (await signedIn(other)).tokens;
+  assert.ok(await other.verifyAccessToken(accessToken));
+  await assert.rejects(client.verifyAccessToken(accessToken), { code: 'invalid_token', message: /another client/ });
+  const api = createAccessTokenVerifier({ issuer: issuer.url, clientId: client.clientId });
+  await assert.rejects(api.verify(accessToken), { code: 'invalid_token', message: /another client/ });
+  assert.ok(await api.verify(accessToken, { clientId: other.clientId }));
+  const audience = createAccessTokenVerifier({ issuer: issuer.url, audience: 'https://api.example' });
+  await assert.rejects(audience.verify(accessToken), { code: 'invalid_token', message: /its aud/ });
 });
 
 test('a public client signs in by PKCE alone', async () => {
@@ -273,11 +287,30 @@ test('settings that would send secrets in the clear, or nowhere, are refused', (
     [{ issuer: undefined }, /issuer is missing/],
     [{ redirectUri: 'http://website.example/callback' }, /redirectUri must be https/],
     [{ redirectUri: 'https://website.example/callback#x' }, /fragment/],
+    [{ issuer: 'http://auth.localhost' }, /issuer must be https/],
     [{ clientId: '' }, /clientId is missing/],
+    [{ minimumBinding: 'Browser' }, /minimumBinding must be one of none, address, browser/],
+    [{ minimumBinding: '' }, /minimumBinding/],
     [{ clientSecret: '' }, /clientSecret is missing/],
     [{ tokenEndpointAuthMethod: 'client_secret_post' }, /clientSecret is missing/],
   ];
   for (const [change, message] of bad) {
     assert.throws(() => createClient({ ...good, ...change }), { code: 'configuration', message });
   }
+});
+
+test('a verifier that would ask for nothing is refused', async () => {
+  const issuer = 'https://auth.example';
+  const bad: [object, RegExp][] = [
+    [{}, /audience or clientId is missing/],
+    [{ audience: undefined, scope: 'orders' }, /audience or clientId is missing/],
+    [{ audience: '' }, /audience must be text/],
+    [{ audience: 'https://api.example', clientId: '' }, /clientId must be text/],
+    [{ clientId: 'c', minimumBinding: 'browsers' }, /minimumBinding must be one of/],
+  ];
+  for (const [options, message] of bad) {
+    assert.throws(() => createAccessTokenVerifier({ issuer, ...options }), { code: 'configuration', message });
+  }
+  assert.throws(() => isBound('none', 'broswer' as never), { code: 'configuration' });
+  assert.ok(isBound('browser', 'address') && !isBound('address', 'browser') && !isBound(undefined, 'address'));
 });

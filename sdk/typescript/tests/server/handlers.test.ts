@@ -207,6 +207,19 @@ test('a new cookie secret takes over while the old one is still read', async () 
   assert.throws(() => createHandlers({ client: client(), cookieSecret: 'short' }), { code: 'configuration' });
 });
 
+test('a path that no address has is refused, and one that is left open is where it would be', () => {
+  for (const login of ['signin', '', '/a b', '/signin?x', '/a/../b', 'https://website.example/signin', 1]) {
+    assert.throws(() => createHandlers({ client: client(), cookieSecret: SECRET, paths: { login } as object }), {
+      code: 'configuration',
+      message: /paths\.login/,
+    });
+  }
+  const paths = { login: '/signin', logout: undefined } as object;
+  const own = createHandlers({ client: client(), cookieSecret: SECRET, paths });
+  assert.equal(own.paths.login, '/signin');
+  assert.equal(own.paths.logout, '/auth/logout');
+});
+
 test('a website answers failures with a page of its own', async () => {
   const own = createHandlers({
     client: client(),

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { type JWTPayload, UnsecuredJWT, exportSPKI, generateKeyPair } from 'jose';
 
-import { type Client, createClient } from '@auth-agent/sdk/server';
+import { type Client, createAccessTokenVerifier, createClient } from '@auth-agent/sdk/server';
 import { FakeIssuer } from '../support/fake-issuer.js';
 
 const EVENTS = { 'http://schemas.openid.net/event/backchannel-logout': {} };
@@ -122,6 +122,19 @@ test('scope and binding are required only when they are asked for', async () => 
   });
 });
 
+test('what a call leaves open stays as the verifier has it', async () => {
+  const weak = await fake.sign(accessClaims({ binding: 'address', scope: 'openid' }), 'at+jwt');
+  const settings = { issuer: fake.url, clientId: 'client_1' };
+  const open = { audience: undefined, clientId: undefined, scope: undefined, minimumBinding: undefined } as object;
+  const scoped = createAccessTokenVerifier({ ...settings, scope: 'orders' });
+  await assert.rejects(scoped.verify(weak, open), { code: 'insufficient_scope' });
+  const bound = createAccessTokenVerifier({ ...settings, minimumBinding: 'browser' });
+  await assert.rejects(bound.verify(weak, open), { code: 'insufficient_binding' });
+  const another = createAccessTokenVerifier({ ...settings, clientId: 'client_2' });
+  await assert.rejects(another.verify(weak, open), { code: 'invalid_token' });
+  await assert.rejects(bound.verify(weak, { minimumBinding: 'any' as never }), { code: 'configuration' });
+});
+
 test('keys are fetched once, and again for a key that is new', async () => {
   const fresh = clientOf();
   const token = await fake.sign(accessClaims(), 'at+jwt');
@@ -217,6 +230,11 @@ test('what an issuer says in an error is shown without the secrets that it repea
     assert.match(error.message, /invalid_grant: you sent/);
     return !/rt_1234567890|secret-of-the-client/.test(error.message);
   });
+  fake.routes['/token'] = () => ({
+    status: 400,
+    json: { error: 'invalid_grant', error_description: `${'x'.repeat(290)}secret-of-the-client` },
+  });
+  await assert.rejects(client.refresh('rt_1234567890'), (error: Error) => !/xsec/.test(error.message));
 });
 
 test('an answer that is no answer is told from one that is a refusal', async () => {
