@@ -35,7 +35,8 @@ export interface ClientOptions {
 /** What has to be kept between {@link Client.start} and the callback: in this browser's reach alone. */
 export interface Transaction {
   readonly state: string;
-  readonly nonce: string;
+  /** None for a scope without `openid`. */
+  readonly nonce?: string | undefined;
   /** PKCE (RFC 7636 §4.1). */
   readonly codeVerifier: string;
 }
@@ -57,7 +58,7 @@ export interface CodeExchange {
   code: string;
   codeVerifier: string;
   /** If the request had one, and not otherwise. */
-  nonce?: string;
+  nonce?: string | undefined;
   /** If it was another than the client's. */
   redirectUri?: string;
 }
@@ -91,6 +92,9 @@ export class Client {
     this.redirectUri = options.redirectUri;
     this.scope = options.scope ?? 'openid';
     checkMinimumBinding(options.minimumBinding);
+    if (options.minimumBinding !== undefined && !hasOpenid(this.scope)) {
+      throw new ConfigurationError('minimumBinding needs the scope openid: it is read in the ID token');
+    }
     this.minimumBinding = options.minimumBinding;
     this.#client = { client_id: options.clientId, [oauth.clockTolerance]: CLOCK_TOLERANCE };
     this.#secret = options.clientSecret;
@@ -102,16 +106,17 @@ export class Client {
   async start(options: StartOptions = {}): Promise<{ url: URL; transaction: Transaction }> {
     const { authorization_endpoint: endpoint } = await this.#discovery.metadata();
     const url = parseSafeUrl("authorization_endpoint in the issuer's metadata", endpoint);
+    const scope = options.scope ?? this.scope;
     const transaction = {
       state: oauth.generateRandomState(),
-      nonce: oauth.generateRandomNonce(),
+      ...(hasOpenid(scope) && { nonce: oauth.generateRandomNonce() }),
       codeVerifier: oauth.generateRandomCodeVerifier(),
     };
     const parameters = {
       response_type: 'code',
       client_id: this.clientId,
       redirect_uri: this.redirectUri,
-      scope: options.scope ?? this.scope,
+      scope,
       state: transaction.state,
       nonce: transaction.nonce,
       code_challenge: await oauth.calculatePKCECodeChallenge(transaction.codeVerifier),
@@ -129,14 +134,15 @@ export class Client {
 
   /**
    * Ends a sign-in: checks the redirect back (`state`; `iss`, RFC 9207), exchanges the code, and
-   * checks the ID token.
+   * checks the ID token, which there is if `openid` was asked for.
    *
-   * @param address the callback's, or its query.
+   * @param address the callback's, whole or as a server has it (`/auth/callback?code=…`), or its query.
    * @throws {@link CallbackError}, `EndpointError`, `IssuerError` or {@link TokenError}
    */
-  async callback(address: URL | URLSearchParams, transaction: Transaction): Promise<TokenSet> {
+  async callback(address: URL | URLSearchParams | string, transaction: Transaction): Promise<TokenSet> {
+    const query = this.#queryOf(address);
+    required('transaction.codeVerifier', transaction?.codeVerifier);
     const metadata = await this.#discovery.metadata();
-    const query = address instanceof URL ? address.searchParams : address;
     const only = (name: string) => (query.getAll(name).length === 1 ? query.get(name) : null);
     if (!transaction.state || only('state') !== transaction.state) {
       throw new CallbackError(
@@ -160,6 +166,8 @@ export class Client {
    * `handleCallback` of this package's browser part, which has checked `state` and `iss`.
    */
   async exchange({ code, codeVerifier, nonce, redirectUri }: CodeExchange): Promise<TokenSet> {
+    required('code', code);
+    required('codeVerifier', codeVerifier);
     const { issuer } = await this.#discovery.metadata();
     const query = new URLSearchParams({ code, iss: issuer });
     return this.#exchange(query, { codeVerifier, nonce, state: undefined }, redirectUri ?? this.redirectUri);
@@ -167,6 +175,7 @@ export class Client {
 
   /** Gets new tokens (RFC 6749 §6). The refresh token rotates: keep the new one, at once. */
   async refresh(refreshToken: string, options: { scope?: string } = {}): Promise<TokenSet> {
+    required('refreshToken', refreshToken);
     const metadata = await this.#discovery.metadata();
     return this.#ask('the refresh', [refreshToken], async (http) => {
       const response = await oauth.refreshTokenGrantRequest(
@@ -183,6 +192,7 @@ export class Client {
 
   /** Asks whether a token is good at this moment (RFC 7662). Needs a client secret. */
   async introspect(token: string): Promise<Introspection> {
+    required('token', token);
     const metadata = await this.#discovery.metadata();
     return this.#ask('introspection', [token], async (http) => {
       const response = await oauth.introspectionRequest(
@@ -199,6 +209,7 @@ export class Client {
 
   /** Revokes (RFC 7009): with a refresh token the whole grant, with an access token that token. */
   async revoke(token: string): Promise<void> {
+    required('token', token);
     const metadata = await this.#discovery.metadata();
     await this.#ask('the revocation', [token], async (http) => {
       const response = await oauth.revocationRequest(
@@ -231,17 +242,37 @@ export class Client {
     });
   }
 
-  /** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6), once. @throws {@link TokenError} */
-  verifyLogoutToken(token: string): Promise<LogoutTokenClaims> {
-    return verifyLogoutToken(this.#discovery, this.clientId, token, this.#logoutTokenSeen);
+  /**
+   * Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6), once.
+   *
+   * @param act ends what it names. If that fails, the token can be sent again; so it may be called
+   *   twice for one token, and must not mind.
+   * @throws {@link TokenError}
+   */
+  verifyLogoutToken(
+    token: string,
+    act?: (logout: LogoutTokenClaims) => void | Promise<void>,
+  ): Promise<LogoutTokenClaims> {
+    return verifyLogoutToken(this.#discovery, this.clientId, token, this.#logoutTokenSeen, act);
+  }
+
+  #queryOf(address: unknown): URLSearchParams {
+    if (address instanceof URLSearchParams) return address;
+    if (address instanceof URL) return address.searchParams;
+    if (typeof address === 'string' && URL.canParse(address, this.redirectUri)) {
+      return new URL(address, this.redirectUri).searchParams;
+    }
+    throw new ConfigurationError("address must be the callback's: a URL, its text, or its URLSearchParams");
   }
 
   async #exchange(
     query: URLSearchParams,
-    transaction: { state: string | undefined; nonce: string | undefined; codeVerifier: string },
+    transaction: { state: string | undefined; nonce?: string | undefined; codeVerifier: string },
     redirectUri: string,
   ): Promise<TokenSet> {
     const metadata = await this.#discovery.metadata();
+    // Before the code is used up: without the keys nothing that it yields can be checked.
+    await this.#discovery.keys();
     const { state, nonce, codeVerifier } = transaction;
     const secrets = [query.get('code') ?? undefined, codeVerifier];
     return this.#ask('the exchange of the code', secrets, async (http) => {
@@ -309,6 +340,16 @@ function authentication({ clientSecret, tokenEndpointAuthMethod: method }: Clien
     default:
       throw new ConfigurationError(`a client with a secret does not authenticate by ${oneLine(method, 40)}`);
   }
+}
+
+/** Whether a scope asks for an ID token (OpenID Connect Core 1.0 §3.1.2.1). */
+export function hasOpenid(scope: string): boolean {
+  return scope.split(' ').includes('openid');
+}
+
+function required(name: string, value: unknown): void {
+  if (typeof value === 'string' && value !== '') return;
+  throw new ConfigurationError(`${name} is missing: it must be text that is not empty`);
 }
 
 /** The issuer's own refusal (RFC 6749 §4.1.2.1). */

@@ -24,11 +24,13 @@ export function readCookies(source: HeaderSource): Map<string, string> {
 export interface CookieKind {
   /** Over https they are Secure and have the prefix `__Host-`: no other host can set them. */
   readonly secure: boolean;
+  /** Part of the names: two websites on one host, on other ports, share their cookies (RFC 6265 §8.5). */
+  readonly clientId: string;
 }
 
 /** The name of a cookie of ours. It must not begin like the issuer's own, which may be on this host. */
-export function cookieName({ secure }: CookieKind, name: string): string {
-  return `${secure ? '__Host-' : ''}auth_agent_${name}`;
+export function cookieName({ secure, clientId }: CookieKind, name: string): string {
+  return `${secure ? '__Host-' : ''}auth_agent_${name}.${clientId.replace(/[^\w-]/g, '').slice(0, 40)}`;
 }
 
 /** A `Set-Cookie` value. `maxAge` is in seconds; 0 removes it. */

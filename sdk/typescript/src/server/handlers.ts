@@ -1,6 +1,6 @@
 import { AuthAgentError, ConfigurationError } from '../common/errors.js';
 import type { LogoutTokenClaims } from './claims.js';
-import type { Client } from './client.js';
+import { type Client, hasOpenid } from './client.js';
 import { type CookieKind, type HeaderSource, readCookies } from './cookies.js';
 import { errorPage, statusOf } from './error-page.js';
 import { CallbackError, IssuerError, TokenError } from './errors.js';
@@ -33,7 +33,7 @@ export interface HandlersOptions {
   onSignIn?: (tokens: TokenSet, request: Request) => void | Promise<void>;
   /** When a visitor signs out. */
   onLogout?: (session: Session, request: Request) => void | Promise<void>;
-  /** When the issuer says that a sign-in is over, after the session was ended. */
+  /** When the issuer says that a sign-in is over, after the session was ended. If it fails, the issuer says it again. */
   onBackchannelLogout?: (logout: LogoutTokenClaims) => void | Promise<void>;
   /** Answers in place of the plain error page. `tryAgain` is the path that starts over. */
   onError?: (error: AuthAgentError, tryAgain: string, request: Request) => Response | Promise<Response>;
@@ -57,12 +57,13 @@ export class Handlers {
   readonly #transactions: Transactions;
   readonly #sessions: Sessions;
   readonly #exchanges = new Once<TokenSet>();
+  readonly #signIns = new Once<void>();
 
   /** @throws {@link ConfigurationError}, which names the option at fault. */
   constructor(options: HandlersOptions) {
     this.#options = options;
     this.#client = options.client;
-    if (!` ${this.#client.scope} `.includes(' openid ')) {
+    if (!hasOpenid(this.#client.scope)) {
       throw new ConfigurationError('the scope must have openid: without an ID token nobody is signed in');
     }
     const callback = new URL(this.#client.redirectUri);
@@ -76,13 +77,16 @@ export class Handlers {
       backchannelLogout: path('backchannelLogout', 'backchannel-logout'),
       callback: callback.pathname,
     };
-    const kind: CookieKind = { secure: callback.protocol === 'https:' };
-    this.#transactions = new Transactions(new Seal(options.cookieSecret, 'transaction'), kind);
+    const { issuer, clientId, minimumBinding } = this.#client;
+    const kind: CookieKind = { secure: callback.protocol === 'https:', clientId };
+    const seal = (purpose: string) => new Seal(options.cookieSecret, `${purpose} ${issuer} ${clientId}`);
+    this.#transactions = new Transactions(seal('transaction'), kind);
     this.#sessions = new Sessions(
-      new Seal(options.cookieSecret, 'session'),
+      seal('session'),
       kind,
-      options.sessionLifetime ?? SESSION_LIFETIME,
+      checkedLifetime(options.sessionLifetime ?? SESSION_LIFETIME),
       options.endedSessions ?? endedInMemory(),
+      minimumBinding,
     );
   }
 
@@ -121,8 +125,8 @@ export class Handlers {
   }
 
   /**
-   * GET: signs in the visitor who comes back. A callback that is opened twice leads on as the first
-   * time, and asks the issuer nothing: a code that is used twice would end the sign-in.
+   * GET: signs in the visitor who comes back. A callback that is opened twice leads on, the second time
+   * to `/` perhaps, and asks the issuer nothing: a code that is used twice would end the sign-in.
    */
   async callback(request: Request): Promise<Response> {
     if (request.method !== 'GET') return wrongMethod('GET');
@@ -130,20 +134,19 @@ export class Handlers {
     const state = query.getAll('state').length === 1 ? (query.get('state') ?? '') : '';
     let pending: PendingSignIn | undefined;
     try {
-      const before = await this.#sessions.returnToOf(state, request);
-      if (state && before !== undefined) return redirect(before, [this.#transactions.drop(state)]);
+      if (state && (await this.#sessions.isOf(state, request))) {
+        return redirect('/', [this.#transactions.drop(state)]);
+      }
       pending = await this.#transactions.find(state, readCookies(request));
       const { transaction, returnTo } = pending;
-      const tokens = await this.#exchanges.do(state, async () => {
-        const tokens = await this.#client.callback(query, transaction);
-        await this.#options.onSignIn?.(tokens, request);
-        return tokens;
-      });
+      const tokens = await this.#exchanges.do(state, () => this.#client.callback(query, transaction));
+      // Apart from the exchange: when this fails, a reload tries it again with the same tokens.
+      await this.#signIns.do(state, async () => this.#options.onSignIn?.(tokens, request));
       if (!tokens.claims) throw new TokenError('invalid_token', 'the issuer gave no ID token');
-      const session = await this.#sessions.begin(tokens.claims, pending);
+      const session = await this.#sessions.begin(tokens.claims, state);
       return redirect(returnTo, [session, this.#transactions.drop(state)]);
     } catch (error) {
-      // While the issuer is away the same address may be tried again: nothing was consumed.
+      // While the issuer is away the same address may be tried again: no tokens have come of it.
       const isOver = pending && !(error instanceof IssuerError);
       const cookies = isOver ? [this.#transactions.drop(state)] : [];
       return this.#failed(error, pending?.returnTo ?? '/', cookies, request);
@@ -158,7 +161,10 @@ export class Handlers {
       return this.#failed(error, '/', [], request);
     }
     const session = await this.#sessions.read(request);
-    if (session) await this.#options.onLogout?.(session, request);
+    if (session) {
+      await this.#sessions.signOut(session);
+      await this.#options.onLogout?.(session, request);
+    }
     return redirect(this.#options.afterLogout ?? '/', [this.#sessions.drop()]);
   }
 
@@ -172,9 +178,10 @@ export class Handlers {
       if (!token || tokens.length > 1) {
         throw new TokenError('invalid_token', 'the form must have one logout_token');
       }
-      const logout = await this.#client.verifyLogoutToken(token);
-      await this.#sessions.end(logout);
-      await this.#options.onBackchannelLogout?.(logout);
+      await this.#client.verifyLogoutToken(token, async (logout) => {
+        await this.#sessions.end(logout);
+        await this.#options.onBackchannelLogout?.(logout);
+      });
       return new Response(null, { status: 200, headers });
     } catch (error) {
       if (!(error instanceof AuthAgentError)) throw error;
@@ -202,6 +209,11 @@ export class Handlers {
 /** Makes a website's handlers. @throws {@link ConfigurationError}, which names the option at fault. */
 export function createHandlers(options: HandlersOptions): Handlers {
   return new Handlers(options);
+}
+
+function checkedLifetime(seconds: unknown): number {
+  if (Number.isSafeInteger(seconds) && Number(seconds) > 0) return Number(seconds);
+  throw new ConfigurationError('sessionLifetime must be a whole number of seconds, 1 or more');
 }
 
 /** A path as addresses have it: another would never be matched. */

@@ -6,12 +6,13 @@ import { type Issuer, parseIssuer } from '../common/issuer.js';
 import { EndpointError, IssuerError, TokenError } from './errors.js';
 
 const METADATA_LIVES = 60 * 60 * 1000; // milliseconds
+const ASK_AGAIN = 30_000; // when it could not be fetched again
 const ANSWER_WITHIN = 10_000;
 
 /** The issuer's metadata and keys, fetched when they are first needed and kept. */
 export class Discovery {
   readonly issuer: Issuer;
-  #fetched: { at: number; metadata: Promise<oauth.AuthorizationServer> } | undefined;
+  #fetched: { until: number; metadata: Promise<oauth.AuthorizationServer> } | undefined;
   #keys: { url: string; set: RemoteJWKSet } | undefined;
 
   /** @throws ConfigurationError when it is no address that secrets may travel to. */
@@ -30,20 +31,21 @@ export class Discovery {
   /** The metadata document (OpenID Connect Discovery 1.0 §4), whose `issuer` is the configured one. */
   async metadata(): Promise<oauth.AuthorizationServer> {
     const kept = this.#fetched;
-    if (kept && Date.now() - kept.at < METADATA_LIVES) return kept.metadata;
-    const metadata = this.#discover();
-    this.#fetched = { at: Date.now(), metadata };
-    try {
-      return await metadata;
-    } catch (error) {
-      // The next one asks again; until then what was good an hour ago is better than nothing.
-      if (this.#fetched?.metadata === metadata) this.#fetched = undefined;
+    if (kept && Date.now() < kept.until) return kept.metadata;
+    const metadata = this.#discover().catch((error: unknown) => {
+      // What was good an hour ago is better than nothing.
+      this.#fetched = kept && { until: Date.now() + ASK_AGAIN, metadata: kept.metadata };
       if (!kept) throw error;
       return kept.metadata;
-    }
+    });
+    this.#fetched = { until: Date.now() + METADATA_LIVES, metadata };
+    return metadata;
   }
 
-  /** The issuer's keys. They are fetched again when a token names one that is not among them. */
+  /**
+   * The issuer's keys, fetched by now. They are fetched again when a token names one that is not among
+   * them, though not twice in half a minute, whatever a forger writes.
+   */
   async keys(): Promise<RemoteJWKSet> {
     const url = (await this.metadata()).jwks_uri;
     if (url === undefined)
@@ -51,7 +53,9 @@ export class Discovery {
     if (this.#keys?.url !== url) {
       this.#keys = { url, set: createRemoteJWKSet(new URL(url)) };
     }
-    return this.#keys.set;
+    const { set } = this.#keys;
+    if (!set.fresh) await set.reload().catch(() => Promise.reject(keysError()));
+    return set;
   }
 
   async #discover(): Promise<oauth.AuthorizationServer> {
@@ -116,6 +120,11 @@ function translate(what: string, error: unknown, secrets: readonly (string | und
 /** To be cut only afterwards: what a cut leaves of a secret would not be found. */
 function mask(text: unknown, secrets: readonly (string | undefined)[]): string {
   return secrets.reduce<string>((said, secret) => (secret ? said.replaceAll(secret, '…') : said), String(text));
+}
+
+/** The keys could not be fetched, or are none: no token is at fault. */
+export function keysError(): IssuerError {
+  return new IssuerError('unavailable', "the issuer's keys cannot be fetched: try again later");
 }
 
 /** A token of this moment that has expired or is from the future: no token is at fault, but a clock. */

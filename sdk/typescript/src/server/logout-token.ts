@@ -10,12 +10,18 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 const MOST_AHEAD = 15 * 60; // seconds that a logout token may live: a `jti` is remembered as long
 const MOST_REMEMBERED = 10_000;
 
-/** Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6). */
+/**
+ * Checks a logout token (OpenID Connect Back-Channel Logout 1.0 §2.6).
+ *
+ * @param act what to do about it. Only when that is done is the token remembered as used: one whose
+ *   logout failed can be sent again.
+ */
 export async function verifyLogoutToken(
   discovery: Discovery,
   clientId: string,
   token: string,
   seen: Seen,
+  act?: (logout: LogoutTokenClaims) => void | Promise<void>,
 ): Promise<LogoutTokenClaims> {
   const claims = await verifyJwt<LogoutTokenClaims>(discovery, 'logout token', token, {
     typ: 'logout+jwt',
@@ -34,6 +40,7 @@ export async function verifyLogoutToken(
     if (value !== undefined && !text(value)) throw invalid('sub or sid is no text');
   if (sub === undefined && sid === undefined) throw invalid('it names neither sub nor sid');
   if (exp > Date.now() / 1000 + MOST_AHEAD) throw invalid('it lives too long');
+  await act?.(claims);
   if (await seen(jti, exp)) throw new TokenError('token_replayed', 'the logout token was used before');
   return claims;
 }

@@ -3,7 +3,7 @@ const MOST = 1000;
 
 /**
  * Does a thing once for each key, and gives all who ask within a minute the same outcome: a browser
- * that opens the callback twice at the same moment must not have its code used twice.
+ * that opens the callback twice, or once more after a failure, must not have its code used twice.
  */
 export class Once<T> {
   readonly #done = new Map<string, { at: number; outcome: Promise<T> }>();

@@ -6,7 +6,7 @@ const SHORTEST_SECRET = 32; // characters
 
 /**
  * Encrypts small values for cookies: JWE, direct A256GCM. Each purpose has a key of its own, so that a
- * cookie of one kind is never taken for another.
+ * cookie of one kind, or of another client, is never taken for this one.
  */
 export class Seal {
   readonly #keys: Promise<Uint8Array>[];

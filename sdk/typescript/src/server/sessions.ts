@@ -1,8 +1,7 @@
-import type { IdTokenClaims } from '../common/claims.js';
-import type { LogoutTokenClaims, SignInClaims } from './claims.js';
+import type { Binding, IdTokenClaims } from '../common/claims.js';
+import { type LogoutTokenClaims, type SignInClaims, isBound } from './claims.js';
 import { type CookieKind, type HeaderSource, cookieName, readCookies, setCookie } from './cookies.js';
 import type { Seal } from './seal.js';
-import type { PendingSignIn } from './transactions.js';
 
 const FIELDS = [
   'sub',
@@ -48,15 +47,13 @@ export class Sessions {
     private readonly kind: CookieKind,
     private readonly lifetime: number,
     private readonly ended: EndedSessions,
+    private readonly minimumBinding: Binding | undefined,
   ) {}
 
   /** The cookie to set for who has signed in, by a sign-in with this `state`. */
-  async begin(claims: IdTokenClaims, { transaction, returnTo }: PendingSignIn): Promise<string> {
+  async begin(claims: IdTokenClaims, state: string): Promise<string> {
     const kept = FIELDS.filter((name) => name in claims).map((name) => [name, claims[name]]);
-    const sealed = await this.seal.seal(
-      { ...Object.fromEntries(kept), state: transaction.state, returnTo },
-      this.lifetime,
-    );
+    const sealed = await this.seal.seal({ ...Object.fromEntries(kept), state }, this.lifetime);
     return setCookie(this.kind, this.#name, sealed, this.lifetime);
   }
 
@@ -65,15 +62,19 @@ export class Sessions {
     return (await this.#open(source))?.session;
   }
 
-  /** Where the sign-in with this `state` led, if it is the one by which the visitor is signed in. */
-  async returnToOf(state: string, source: HeaderSource): Promise<string | undefined> {
-    const open = await this.#open(source);
-    return open?.state === state ? open.returnTo : undefined;
+  /** Whether the sign-in with this `state` is the one by which the visitor is signed in. */
+  async isOf(state: string, source: HeaderSource): Promise<boolean> {
+    return (await this.#open(source))?.state === state;
   }
 
   /** The cookie to set when it is over. */
   drop(): string {
     return setCookie(this.kind, this.#name, '', 0);
+  }
+
+  /** Ends a session, wherever else its cookie may have been copied to. */
+  async signOut({ sid, iat, exp }: Session): Promise<void> {
+    await this.ended.end({ sid, iat }, exp);
   }
 
   /** Ends what a checked logout token names. */
@@ -84,15 +85,14 @@ export class Sessions {
     );
   }
 
-  async #open(
-    source: HeaderSource,
-  ): Promise<{ session: Session; state: unknown; returnTo: string } | undefined> {
+  async #open(source: HeaderSource): Promise<{ session: Session; state: unknown } | undefined> {
     const kept = await this.seal.open(readCookies(source).get(this.#name));
     if (!kept) return undefined;
-    const { state, returnTo, ...rest } = kept;
+    const { state, ...rest } = kept;
     const session = rest as unknown as Session;
-    if (await this.ended.has(session)) return undefined;
-    return { session, state, returnTo: String(returnTo) };
+    // It may be of a time when the website asked for less.
+    if (this.minimumBinding && !isBound(session.binding, this.minimumBinding)) return undefined;
+    return (await this.ended.has(session)) ? undefined : { session, state };
   }
 
   get #name(): string {

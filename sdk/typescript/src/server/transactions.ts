@@ -5,9 +5,11 @@ import type { Seal } from './seal.js';
 
 /** The issuer's requests live ten minutes; a little more is for the way back. */
 const LIFETIME = 15 * 60; // seconds
-/** Sign-ins that one browser can have under way; each is a cookie of some 450 bytes. */
+/** Sign-ins that one browser can have under way; each is a cookie of some 500 bytes. */
 const MOST = 12;
-const LONGEST_PATH = 1024; // characters
+/** Bytes of all of them: many servers take 8 KiB of cookies and no more. */
+const MOST_BYTES = 6.5 * 1024;
+const LONGEST_PATH = 512; // bytes, percent-encoded
 
 /** A sign-in under way, and where its visitor wanted to go. */
 export interface PendingSignIn {
@@ -26,12 +28,14 @@ export class Transactions {
   async keep({ transaction, returnTo }: PendingSignIn, cookies: Map<string, string>): Promise<string[]> {
     const { state, nonce, codeVerifier } = transaction;
     const sealed = await this.seal.seal({ state, nonce, codeVerifier, returnTo }, LIFETIME);
-    const others = this.#names(cookies);
-    const old = others.slice(0, Math.max(0, others.length - MOST + 1));
-    return [
-      setCookie(this.kind, this.#name(state), sealed, LIFETIME),
-      ...old.map((name) => this.#removed(name)),
-    ];
+    const size = (name: string, value = '') => `${name}=${value}; `.length;
+    const name = this.#name(state);
+    let places = MOST - 1;
+    let bytes = MOST_BYTES - size(name, sealed);
+    const old = this.#names(cookies)
+      .reverse()
+      .filter((other) => --places < 0 || (bytes -= size(other, cookies.get(other))) < 0);
+    return [setCookie(this.kind, name, sealed, LIFETIME), ...old.map((other) => this.#removed(other))];
   }
 
   /** The one that a callback with this `state` belongs to. */
@@ -61,12 +65,12 @@ export class Transactions {
   }
 
   #names(cookies: Map<string, string>): string[] {
-    return [...cookies.keys()].filter((name) => name.startsWith(cookieName(this.kind, 'tx_')));
+    return [...cookies.keys()].filter((name) => name.startsWith(`${cookieName(this.kind, 'tx')}.`));
   }
 
   /** Enough of the state to tell one from another; the rest of it is inside, and compared. */
   #name(state: string): string {
-    return cookieName(this.kind, `tx_${state.replace(/[^\w-]/g, '').slice(0, 16)}`);
+    return `${cookieName(this.kind, 'tx')}.${state.replace(/[^\w-]/g, '').slice(0, 16)}`;
   }
 
   #removed(name: string): string {
@@ -76,11 +80,12 @@ export class Transactions {
 
 /** A path of this website, or `/` in place of anything that would lead elsewhere. */
 export function safePath(given: string | null): string {
-  if (!given?.startsWith('/') || given.length > LONGEST_PATH || /[\\\p{C}]/u.test(given)) return '/';
+  if (!given?.startsWith('/') || /[\\\p{C}]/u.test(given)) return '/';
   const here = 'https://website.invalid';
   if (given.startsWith('//') || !URL.canParse(given, here)) return '/';
   const url = new URL(given, here);
   // Dots can fold into a second slash: `/.//evil.example`.
   if (url.origin !== here || url.pathname.startsWith('//')) return '/';
-  return url.pathname + url.search + url.hash;
+  const path = url.pathname + url.search + url.hash;
+  return path.length > LONGEST_PATH ? '/' : path;
 }

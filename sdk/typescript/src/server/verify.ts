@@ -3,8 +3,8 @@ import { type JWTVerifyOptions, errors, jwtVerify } from 'jose';
 import type { Binding } from '../common/claims.js';
 import { ConfigurationError } from '../common/errors.js';
 import { type AccessTokenClaims, checkMinimumBinding, requireBinding } from './claims.js';
-import { IssuerError, TokenError } from './errors.js';
-import { Discovery, ask, clockError } from './issuer.js';
+import { TokenError } from './errors.js';
+import { Discovery, ask, clockError, keysError } from './issuer.js';
 
 /** Signatures that are taken: those of the issuer's kinds of key, none that a public key could forge. */
 const ALGORITHMS: NonNullable<JWTVerifyOptions['algorithms']> = ['EdDSA', 'Ed25519', 'ES256', 'RS256'];
@@ -138,9 +138,7 @@ export async function verifyJwt<Claims>(
       if (error instanceof errors.JOSEError) {
         // Those are about the keys, which could not be fetched or are none: not the token's fault.
         const ofKeys = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID'].includes(error.code);
-        throw ofKeys
-          ? new IssuerError('unavailable', "the issuer's keys cannot be fetched: try again later")
-          : invalid('it is malformed');
+        throw ofKeys ? keysError() : invalid('it is malformed');
       }
       throw error;
     }

@@ -42,7 +42,7 @@ test('a visitor signs in, comes back to where they were, and signs out', async (
   const back = await visitor.open(await begun(visitor, '/auth/login?return_to=/orders%3Fpage=2%23last'));
   assert.equal(back.status, 303);
   assert.equal(location(back), '/orders?page=2#last');
-  assert.deepEqual([...visitor.cookies.keys()], ['auth_agent_session']);
+  assert.deepEqual([...visitor.cookies.keys()], [`auth_agent_session.${registered.client_id}`]);
 
   for (const source of [
     visitor.request('/'),
@@ -74,7 +74,7 @@ test('cookies are encrypted, and out of reach of scripts and other sites', async
     cookieSecret: SECRET,
   });
   const response = await over.login(new Request('https://website.example/login'));
-  assert.match(response.headers.getSetCookie()[0] ?? '', /^__Host-auth_agent_tx_.*; Secure$/);
+  assert.match(response.headers.getSetCookie()[0] ?? '', /^__Host-auth_agent_tx\..*; Secure$/);
   assert.equal(over.paths.login, '/login');
 });
 
@@ -121,7 +121,7 @@ test('a callback that is opened twice leads on, and the sign-in lives', async ()
   ]);
   assert.deepEqual(both.map(location), ['/here', '/here']);
   assert.equal(location(await visitor.open(address)), '/here');
-  assert.equal(location(await visitor.open(address)), '/here');
+  assert.equal(location(await visitor.open(address)), '/', 'where it led is no longer known');
   assert.equal(signIns, before + 1, 'the code was used once: a second use would end the sign-in');
   const stranger = await new Visitor(website).open(address);
   assert.equal(stranger.status, 400);
@@ -136,7 +136,7 @@ test('ten sign-ins of one browser at once all come home, and the cookies stay fe
     assert.equal(location(await visitor.open(address)), `/tab/${tab}`);
   }
   for (let tab = 0; tab < 40; tab++) await visitor.open('/auth/login');
-  const kept = [...visitor.cookies.keys()].filter((name) => name.startsWith('auth_agent_tx_'));
+  const kept = [...visitor.cookies.keys()].filter((name) => name.startsWith('auth_agent_tx.'));
   assert.equal(kept.length, 12);
   assert.ok(visitor.header.length < 8192);
 });
@@ -187,7 +187,7 @@ test('a cookie that was changed, or is of another kind, is no cookie', async () 
   const visitor = new Visitor(website);
   await visitor.open('/auth/login');
   const [[name = '', sealed = ''] = []] = [...visitor.cookies];
-  const forged = { headers: { cookie: `auth_agent_session=${sealed}` } };
+  const forged = { headers: { cookie: `auth_agent_session.${registered.client_id}=${sealed}` } };
   assert.equal(await website.getSession(forged), undefined, 'a transaction is no session');
 
   const address = await begun(visitor);
