@@ -1,5 +1,6 @@
 // A website on Express whose visitors are agents. Its settings come from the environment:
 //   ORIGIN           where visitors see it; default http://localhost:4000
+//   PORT             where it listens behind a proxy, on this machine alone; default 4000
 //   ISSUER           such as https://auth.example
 //   CLIENT_ID, CLIENT_SECRET   of a client whose redirect URI is ORIGIN/auth/callback
 //   COOKIE_SECRET    32 characters or more: openssl rand -base64 32
@@ -7,7 +8,8 @@
 import { createClient, createHandlers, expressHandler } from '@auth-agent/sdk/server';
 import express from 'express';
 
-const { ORIGIN = 'http://localhost:4000', ISSUER, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET } = process.env;
+const { ORIGIN = 'http://localhost:4000', PORT = '4000' } = process.env;
+const { ISSUER, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET } = process.env;
 
 const auth = createHandlers({
   client: createClient({
@@ -44,5 +46,7 @@ function escape(text) {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-const { hostname, port } = new URL(ORIGIN);
-app.listen(Number(port), hostname, () => console.log(`Open ${ORIGIN}`));
+// Over https there is a proxy in front; without, ORIGIN is where this listens.
+const { protocol, hostname, port } = new URL(ORIGIN);
+const [at, host] = protocol === 'https:' ? [PORT, '127.0.0.1'] : [port || '80', hostname];
+app.listen(Number(at), host, () => console.log(`Open ${ORIGIN}`));

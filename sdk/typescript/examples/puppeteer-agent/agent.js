@@ -17,7 +17,11 @@ try {
   const page = await browser.newPage();
   await page.goto(website);
   await page.locator('a ::-p-text(Sign in with Auth Agent)').click();
-  while (!(await agent.isWaitingPage(page))) await new Promise((resolve) => setTimeout(resolve, 100));
+  const end = Date.now() + 30_000;
+  while (!(await agent.isWaitingPage(page))) {
+    if (Date.now() > end) throw new Error(`No waiting page of ${agent.issuer} came: this is ${page.url()}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 
   const done = await agent.signIn(page, { expectedOrigin: new URL(website).origin });
   console.log(`Signed in to ${done.redirectOrigin}, bound by ${done.binding}`);

@@ -1,8 +1,8 @@
 import type { Binding } from '../common/claims.js';
-import { ConfigurationError } from '../common/errors.js';
+import { ConfigurationError, oneLine } from '../common/errors.js';
 import { type Issuer, parseIssuer } from '../common/issuer.js';
 import { aborted, authenticate, sleep } from './authenticate.js';
-import { AgentError } from './errors.js';
+import { AgentError, type AgentErrorCode } from './errors.js';
 import { type Page, requestCookie } from './page.js';
 import { type WaitingRequest, readWaitingPage, waitingAddress } from './waiting-page.js';
 
@@ -28,7 +28,7 @@ export interface SignInOptions {
   expectedOrigin?: string;
   /** The same by the website's `client_id`. */
   expectedClientId?: string;
-  /** For all of it, in milliseconds; default 60,000. */
+  /** For all of it, in milliseconds; default 60,000; 0 for no end. */
   timeout?: number;
   /** Ends it earlier. */
   signal?: AbortSignal;
@@ -46,6 +46,7 @@ export interface AgentSignIn {
 }
 
 const TIMEOUT = 60_000;
+const LONGEST_TIMEOUT = 2 ** 31 - 1; // what timers can wait
 const LOOK_AGAIN = 25; // milliseconds; the address is known here, nothing is asked of the browser
 
 /** An agent that signs in where the browser that it drives waits. Made by {@link createAgent}. */
@@ -83,14 +84,16 @@ export class Agent {
    * Signs in at the waiting page that is open in `page`, and waits until the browser has gone on to
    * the website. The call is bound to that browser by its own cookie of the request.
    *
+   * @throws {@link ConfigurationError} for an option that is not understood.
    * @throws {@link AgentError} with a `code`. If it is of this library (`wrong_issuer`,
    *   `not_a_waiting_page`, `page_changed`, `not_this_browser`), nothing was sent.
    */
   async signIn(page: Page, options: SignInOptions = {}): Promise<AgentSignIn> {
-    const deadline = AbortSignal.timeout(options.timeout ?? TIMEOUT);
+    const expected = expectations(options);
+    const deadline = deadlineOf(options.timeout ?? TIMEOUT);
     const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
     const { request, cookie, stillThere } = await unlessEnded(this.#look(page), signal);
-    const body = this.#body(request, options);
+    const body = this.#body(request, expected);
     stillThere();
     const binding = await authenticate(this.#issuer, { body, cookie, signal });
     await this.#left(page, request, deadline, signal);
@@ -112,33 +115,48 @@ export class Agent {
     return { request, stillThere, cookie: `${cookie.name}=${cookie.value}` };
   }
 
-  #body(request: WaitingRequest, options: SignInOptions): Record<string, string> {
+  #body(request: WaitingRequest, expected: Record<string, string>): Record<string, string> {
     return {
       request_id: request.requestId,
       agent_id: this.agentId,
       agent_secret: this.#secret,
       model: this.model,
-      ...(options.expectedOrigin !== undefined && { expected_origin: options.expectedOrigin }),
-      ...(options.expectedClientId !== undefined && { expected_client_id: options.expectedClientId }),
+      ...expected,
     };
   }
 
-  /** Waits until the browser has left the waiting page. */
+  /** Waits until the browser shows a page of the website, or of where that has sent it on to. */
   async #left(page: Page, request: WaitingRequest, deadline: AbortSignal, signal: AbortSignal) {
-    while (this.#waits(page.url(), request.requestId)) {
+    const failed = (code: AgentErrorCode, why: string) => new AgentError(code, why, { authenticated: true });
+    while (!this.#hasGoneOn(page.url(), request)) {
       if (page.isClosed()) {
-        throw new AgentError('page_closed', 'signed in, but the page was closed before it went on', true);
+        throw failed('page_closed', 'signed in, but the page was closed before it went on');
       }
       if (deadline.aborted) {
-        throw new AgentError(
-          'redirect_timeout',
-          'signed in, but the browser did not go on to the website in time: reload the page',
-          true,
-        );
+        throw this.#waits(page.url(), request.requestId)
+          ? failed('redirect_timeout', 'signed in, but the browser did not go on in time: reload the page')
+          : failed(
+              'redirect_failed',
+              `signed in, but the browser shows no page of ${request.redirectOrigin}: the website did not ` +
+                'answer, or the page was led elsewhere. Start again from the website',
+            );
       }
-      if (signal.aborted) throw new AgentError('aborted', 'ended by its signal, after signing in', true);
+      if (signal.aborted) throw failed('aborted', 'ended by its signal, after signing in');
       await sleep(LOOK_AGAIN, signal).catch(() => {}); // what has ended it is seen above
     }
+  }
+
+  /**
+   * Whether that is a page of the web: the website's, or one that it has sent the browser on to. An
+   * error page of the browser is none, nor is one of the issuer's, unless the website is on its origin.
+   */
+  #hasGoneOn(address: string, { requestId, redirectOrigin }: WaitingRequest): boolean {
+    if (!URL.canParse(address) || this.#waits(address, requestId)) return false;
+    const { protocol, hostname, origin } = new URL(address);
+    if (origin === this.#issuer.origin) {
+      return [origin, `${protocol}//${hostname}`].includes(redirectOrigin); // on this machine it has no port
+    }
+    return protocol === 'https:' || protocol === 'http:';
   }
 
   /** Whether that is still the waiting page, reloaded perhaps (its address then has its id). */
@@ -164,6 +182,33 @@ export function createAgent(options: AgentOptions): Agent {
 function given(name: string, value: unknown): string {
   if (typeof value === 'string' && value.trim() !== '') return value;
   throw new ConfigurationError(`${name} is missing`);
+}
+
+/** What the website must be, as the call says it. A guard that is given, and empty, must not be none. */
+function expectations({ expectedOrigin, expectedClientId }: SignInOptions): Record<string, string> {
+  if (expectedOrigin !== undefined && !isOrigin(expectedOrigin)) {
+    throw new ConfigurationError(
+      'expectedOrigin must be the origin of a website, such as https://shop.example, and not ' +
+        oneLine(expectedOrigin, 100),
+    );
+  }
+  return {
+    ...(expectedOrigin !== undefined && { expected_origin: expectedOrigin }),
+    ...(expectedClientId !== undefined && { expected_client_id: given('expectedClientId', expectedClientId) }),
+  };
+}
+
+function isOrigin(value: unknown): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false;
+  const { protocol, origin, href } = new URL(value);
+  return (protocol === 'https:' || protocol === 'http:') && href === `${origin}/`;
+}
+
+function deadlineOf(timeout: unknown): AbortSignal {
+  if (typeof timeout !== 'number' || !(timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
+    throw new ConfigurationError(`timeout must be milliseconds, 0 (no end) to ${LONGEST_TIMEOUT}`);
+  }
+  return timeout === 0 ? new AbortController().signal : AbortSignal.timeout(Math.ceil(timeout));
 }
 
 /** A browser that hangs must not hang the agent. */

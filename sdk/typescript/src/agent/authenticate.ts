@@ -20,11 +20,7 @@ const ANSWER_WITHIN = 15_000;
 
 /** A try that may be repeated, as the issuer answers the same agent and request the same again. */
 class Repeatable {
-  constructor(
-    readonly error: AgentError,
-    /** What `Retry-After` asked for, in milliseconds. */
-    readonly after = 0,
-  ) {}
+  constructor(readonly error: AgentError) {}
 }
 
 /**
@@ -38,8 +34,9 @@ export async function authenticate(issuer: Issuer, call: Call): Promise<Binding>
     const outcome = await once(issuer, call);
     if (!(outcome instanceof Repeatable)) return outcome;
     // A wait that is longer than we are ready for is the caller's to decide on.
-    if (attempt === TRIES || outcome.after > LONGEST_PAUSE) throw outcome.error;
-    await sleep(Math.max(outcome.after, pause * (0.5 + Math.random() / 2)), call.signal);
+    const after = (outcome.error.retryAfter ?? 0) * 1000;
+    if (attempt === TRIES || after > LONGEST_PAUSE) throw outcome.error;
+    await sleep(Math.max(after, pause * (0.5 + Math.random() / 2)), call.signal);
   }
 }
 
@@ -75,19 +72,33 @@ async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Bin
     );
   }
   const after = retryAfter(response);
-  if (response.status === 429) return new Repeatable(refusal('slow_down', answer), after);
+  if (response.status === 429) return new Repeatable(refusal('slow_down', answer, 429, after));
   if (response.status === 502 || response.status === 503 || response.status === 504) {
     return new Repeatable(
-      new AgentError('unavailable', `${issuer.identifier} answers ${response.status}: try again later`),
-      after,
+      new AgentError(
+        'unavailable',
+        `${issuer.identifier} answers ${response.status}: try again ${when(after)}`,
+        { retryAfter: after },
+      ),
     );
   }
   throw refusal(answer['error'], answer, response.status);
 }
 
 /** The issuer's refusal, by the word it gave. */
-function refusal(word: unknown, answer: Record<string, unknown>, status?: number): AgentError {
+function refusal(
+  word: unknown,
+  answer: Record<string, unknown>,
+  status: number,
+  retryAfter?: number,
+): AgentError {
   if (typeof word !== 'string' || !Object.hasOwn(WHAT_TO_DO, word)) {
+    if (status >= 500) {
+      return new AgentError(
+        'unexpected_answer',
+        `the issuer failed, with ${status}: try again later, and tell who runs it if that does not help`,
+      );
+    }
     return new AgentError(
       'unexpected_answer',
       `the issuer answered ${status} without a reason that is known: is the issuer's address right?`,
@@ -96,15 +107,20 @@ function refusal(word: unknown, answer: Record<string, unknown>, status?: number
   const code = word as AgentErrorCode;
   const description = answer['error_description'];
   const said = typeof description === 'string' ? `: ${oneLine(description)}` : '';
-  return new AgentError(code, `refused, ${code}${said}. ${WHAT_TO_DO[code]}`);
+  const wait = retryAfter === undefined ? '' : ` It may come ${when(retryAfter)}.`;
+  return new AgentError(code, `refused, ${code}${said}. ${WHAT_TO_DO[code]}${wait}`, { retryAfter });
 }
 
-/** `Retry-After` in milliseconds (RFC 9110 §10.2.3), seconds or a date. */
-function retryAfter(response: Response): number {
+/** `Retry-After` in seconds (RFC 9110 §10.2.3), which may be a date. */
+function retryAfter(response: Response): number | undefined {
   const value = response.headers.get('retry-after');
-  if (value === null) return 0;
-  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(wait) ? Math.max(0, wait) : 0;
+  if (value === null) return undefined;
+  const wait = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000);
+  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
+}
+
+function when(retryAfter: number | undefined): string {
+  return retryAfter === undefined ? 'later' : `in ${retryAfter} s`;
 }
 
 /** Waits, unless the call is ended meanwhile. */

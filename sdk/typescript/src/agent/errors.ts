@@ -26,6 +26,7 @@ export type AgentErrorCode =
   | 'unavailable'
   | 'unexpected_answer'
   | 'redirect_timeout'
+  | 'redirect_failed'
   | 'page_closed'
   | 'aborted';
 
@@ -35,10 +36,17 @@ export class AgentError extends AuthAgentError {
   declare readonly code: AgentErrorCode;
   /** Whether the agent was authenticated all the same, and only what came after it failed. */
   readonly authenticated: boolean;
+  /** When to try again at the earliest, in seconds from then, if the issuer said so (RFC 9110 §10.2.3). */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: AgentErrorCode, message: string, authenticated = false) {
+  constructor(
+    code: AgentErrorCode,
+    message: string,
+    { authenticated = false, retryAfter }: { authenticated?: boolean; retryAfter?: number | undefined } = {},
+  ) {
     super(code, message);
     this.authenticated = authenticated;
+    this.retryAfter = retryAfter;
   }
 }
 

@@ -1,6 +1,7 @@
 import { TokenError } from './errors.js';
 
-const LONGEST = 64 * 1024; // bytes
+/** In bytes. */
+export const LONGEST_FORM = 64 * 1024;
 
 /** The body of a form, as text. Anybody may post here, so no more is read than a form can be. */
 export async function readForm(request: Request): Promise<string> {
@@ -11,9 +12,9 @@ export async function readForm(request: Request): Promise<string> {
     const { done, value } = await reader.read();
     if (done) break;
     size += value.byteLength;
-    if (size > LONGEST) {
+    if (size > LONGEST_FORM) {
       await reader.cancel();
-      throw new TokenError('invalid_token', `the form is longer than ${LONGEST} bytes`);
+      throw new TokenError('invalid_token', `the form is longer than ${LONGEST_FORM} bytes`);
     }
     text += decoder.decode(value, { stream: true });
   }

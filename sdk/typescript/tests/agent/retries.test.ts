@@ -129,6 +129,54 @@ test('a redirect is not followed, and an answer that says nothing is no sign-in'
   assert.ok(!fake.asked.some((line) => line.includes('elsewhere')));
 });
 
+test('a failure of the issuer is not taken for a wrong address', async () => {
+  answers = [{ status: 500, json: { error: 'server_error' } }, DONE];
+  await assert.rejects(agent().signIn(page()), { code: 'unexpected_answer', message: /the issuer failed, with 500/ });
+  answers = [{ status: 404, json: {} }, DONE];
+  await assert.rejects(agent().signIn(page()), { code: 'unexpected_answer', message: /address right/ });
+});
+
+test('a guard that is given and says nothing is refused, and nothing is sent', async () => {
+  answers = [DONE];
+  for (const expectedOrigin of [null, '', 'shop.example', 'https://shop.example/orders', 'com.example.app:/x', 1]) {
+    await assert.rejects(agent().signIn(page(), { expectedOrigin } as object), {
+      code: 'configuration',
+      message: /expectedOrigin must be the origin/,
+    });
+  }
+  for (const expectedClientId of [null, '', 1]) {
+    await assert.rejects(agent().signIn(page(), { expectedClientId } as object), {
+      code: 'configuration',
+      message: /expectedClientId is missing/,
+    });
+  }
+  for (const timeout of [-1, Infinity, NaN, '5']) {
+    const options = { timeout } as object;
+    await assert.rejects(agent().signIn(page(), options), { code: 'configuration', message: /timeout must/ });
+  }
+  assert.equal(calls(), 0);
+  const options = { expectedOrigin: 'https://shop.example/', timeout: 0 };
+  assert.equal((await agent().signIn(page(), options)).binding, 'browser', '0 is no end');
+});
+
+test('the browser has gone on when it shows a page of the web, and not of its own or the issuer’s', async () => {
+  const after = (address: string) => {
+    answers = [DONE];
+    const waiting = page();
+    return { ...waiting, url: () => (answers.length ? waiting.url() : address) };
+  };
+  for (const address of ['https://shop.example/callback', 'https://accounts.other.example/', 'http://shop.example/']) {
+    assert.equal((await agent().signIn(after(address))).redirectOrigin, 'https://shop.example');
+  }
+  for (const address of ['chrome-error://chromewebdata/', 'about:blank', `${fake.url}/openapi`]) {
+    await assert.rejects(agent().signIn(after(address), { timeout: 500 }), (error) => {
+      assert.ok(error instanceof AgentError);
+      assert.deepEqual([error.code, error.authenticated], ['redirect_failed', true], address);
+      return true;
+    });
+  }
+});
+
 test('a second factor is an error with a name of its own', async () => {
   answers = [{ status: 202, json: { success: true, status: 'challenge', challenge: {} } }, DONE];
   await assert.rejects(agent().signIn(page()), { code: 'challenge_required' });
@@ -140,7 +188,7 @@ test('repeating ends: after a few tries, at a long Retry-After, at the deadline,
   assert.equal(calls(), 5);
 
   answers = [{ status: 429, headers: { 'retry-after': '3600' }, json: {} }, DONE];
-  await assert.rejects(agent().signIn(page()), { code: 'slow_down' });
+  await assert.rejects(agent().signIn(page()), { code: 'slow_down', retryAfter: 3600, message: /in 3600 s/ });
   assert.equal(calls(), 6);
 
   answers = [{ status: 429, headers: { 'retry-after': '9' }, json: {} }, DONE];

@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 
 import { AgentError, createAgent } from '@auth-agent/sdk/agent';
 import { type DrivenPage, type Driver, playwright, puppeteerDriver } from '../support/drivers.js';
-import { type Agent, type Client, Issuer } from '../support/issuer.js';
+import { type Agent, type Client, Issuer, freePort } from '../support/issuer.js';
 import { Recorder } from '../support/recorder.js';
 
 let issuer: Issuer;
@@ -32,11 +32,11 @@ function agentOf(more: object = {}) {
   return createAgent({ issuer: issuer.url, agentId, agentSecret, model: 'claude-opus-4', ...more });
 }
 
-async function open(page: DrivenPage): Promise<void> {
+async function open(page: DrivenPage, { client_id } = client, redirect_uri = `${origin}/callback`): Promise<void> {
   const query = new URLSearchParams({
     response_type: 'code',
-    client_id: client.client_id,
-    redirect_uri: `${origin}/callback`,
+    client_id,
+    redirect_uri,
     state: crypto.randomUUID(),
     code_challenge: 'x'.repeat(43),
     code_challenge_method: 'S256',
@@ -166,4 +166,18 @@ test('a request that another agent has taken is closed', async () => {
   } finally {
     await context.close();
   }
+});
+
+test('a website that does not answer is not signed in to, though the agent was authenticated', async () => {
+  const away = `http://127.0.0.2:${await freePort('127.0.0.2')}/callback`;
+  const gone = await issuer.client(away);
+  await inEach(async (page) => {
+    await open(page, gone, away);
+    const stop = new AbortController();
+    const signingIn = agentOf().signIn(page, { signal: stop.signal });
+    signingIn.catch(() => stop.abort());
+    while (!page.url().startsWith('chrome-error:') && !stop.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 10));
+    stop.abort();
+    await assert.rejects(signingIn, fails('aborted', true));
+  });
 });

@@ -38,6 +38,15 @@ async function withServer(listener: RequestListener, body: (origin: string) => P
   }
 }
 
+/** Asks as `fetch` would not. */
+function statusOf(origin: string, options: { method?: string; path: string }): Promise<number | undefined> {
+  const { hostname: host, port } = new URL(origin);
+  return new Promise((resolve, reject) => {
+    const asked = open({ host, port, ...options }, (answer) => resolve(answer.resume().statusCode));
+    asked.on('error', reject).end();
+  });
+}
+
 async function logoutToken(fake: FakeIssuer): Promise<string> {
   const now = Math.floor(Date.now() / 1000);
   const events = { 'http://schemas.openid.net/event/backchannel-logout': {} };
@@ -65,7 +74,9 @@ test('what is not ours goes on to the next, and what is ours is answered', async
         const login = await fetch(`${origin}/auth/login`, { redirect: 'manual' });
         assert.equal(login.status, 303);
         assert.equal(login.headers.getSetCookie().length, 1);
-        assert.equal((await fetch(`${origin}/auth/login`, { method: 'HEAD' })).status, 405);
+        for (const method of ['HEAD', 'DELETE', 'TRACE']) {
+          assert.equal(await statusOf(origin, { method, path: '/auth/login' }), 405, method);
+        }
         const failed = await fetch(`${origin}/auth/callback?state=x`);
         assert.equal(failed.status, 400);
         assert.match(await failed.text(), /Try again/);
@@ -80,15 +91,8 @@ test('a request target that is a whole address, or none, does no harm', async ()
     await withServer(
       (request, response) => middleware(request, response, () => response.writeHead(418).end()),
       async (origin) => {
-        const { port } = new URL(origin);
         for (const path of ['http://evil.example/auth/login', '/auth/login\\..\\x', '/%', '//']) {
-          const status = await new Promise((resolve, reject) => {
-            const asked = open({ port, host: '127.0.0.1', path }, (answer) =>
-              resolve(answer.resume().statusCode),
-            );
-            asked.on('error', reject).end();
-          });
-          assert.equal(status, 418, path);
+          assert.equal(await statusOf(origin, { path }), 418, path);
         }
       },
     );
@@ -103,14 +107,15 @@ test('a form is read from the stream, and from what a body parser left', async (
       text: (body: string) => body,
       bytes: (body: string) => Buffer.from(body),
       fields: (body: string) => Object.fromEntries(new URLSearchParams(body)),
+      'an empty object, unread': () => ({}), // Express 4's parser of JSON
     };
     for (const [name, parsed] of Object.entries(leave)) {
       const listener: RequestListener = async (request, response) => {
-        if (name !== 'nothing') {
+        if (!name.endsWith('unread') && name !== 'nothing') {
           let text = '';
           for await (const chunk of request) text += chunk;
           (request as NodeRequest).body = parsed(text);
-        }
+        } else if (name !== 'nothing') (request as NodeRequest).body = parsed('');
         middleware(request, response, (error) => response.writeHead(500).end(String(error)));
       };
       await withServer(listener, async (origin) => {
@@ -119,6 +124,21 @@ test('a form is read from the stream, and from what a body parser left', async (
         assert.equal(answer.status, 200, `${name}: ${await answer.text()}`);
       });
     }
+  });
+});
+
+test('cookies that earlier middleware has set stay', async () => {
+  await withHandlers(async (handlers) => {
+    const middleware = expressHandler(handlers);
+    const listener: RequestListener = (request, response) => {
+      response.setHeader('set-cookie', 'theme=dark');
+      middleware(request, response, () => response.end());
+    };
+    await withServer(listener, async (origin) => {
+      const login = await fetch(`${origin}/auth/login`, { redirect: 'manual' });
+      const names = login.headers.getSetCookie().map((cookie) => cookie.replace(/[=.].*/, ''));
+      assert.deepEqual(names, ['theme', 'auth_agent_tx']);
+    });
   });
 });
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { type JWTPayload, UnsecuredJWT, exportSPKI, generateKeyPair } from 'jose';
+import { type JWTPayload, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair } from 'jose';
 
 import { type Client, createAccessTokenVerifier, createClient } from '@auth-agent/sdk/server';
 import { FakeIssuer } from '../support/fake-issuer.js';
@@ -135,13 +135,33 @@ test('what a call leaves open stays as the verifier has it', async () => {
   await assert.rejects(bound.verify(weak, { minimumBinding: 'any' as never }), { code: 'configuration' });
 });
 
-test('keys are fetched once, and again for a key that is new', async () => {
+test('keys are fetched once, and again for a key that is new, but not for each forgery', async (t) => {
   const fresh = clientOf();
   const token = await fake.sign(accessClaims(), 'at+jwt');
   const before = fake.asked.filter((line) => line.endsWith('/jwks')).length;
   await fresh.verifyAccessToken(token);
   await fresh.verifyAccessToken(token);
-  assert.equal(fake.asked.filter((line) => line.endsWith('/jwks')).length, before + 1);
+  const fetched = () => fake.asked.filter((line) => line.endsWith('/jwks')).length - before;
+  assert.equal(fetched(), 1);
+
+  const key = await generateKeyPair('ES256', { extractable: true });
+  const keys = fake.routes['/jwks'];
+  fake.routes['/jwks'] = async () => ({
+    json: { keys: [{ ...(await exportJWK(key.publicKey)), kid: 'new', alg: 'ES256', use: 'sig' }] },
+  });
+  try {
+    const ofNew = await fake.sign(accessClaims(), 'at+jwt', { kid: 'new' }, key.privateKey);
+    const forged = await fake.sign(accessClaims(), 'at+jwt', { kid: 'forged' }, key.privateKey);
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() });
+    await assert.rejects(fresh.verifyAccessToken(forged), { code: 'invalid_token' });
+    assert.equal(fetched(), 1, 'they have just been fetched');
+    t.mock.timers.tick(31_000);
+    assert.ok(await fresh.verifyAccessToken(ofNew));
+    await assert.rejects(fresh.verifyAccessToken(forged), { code: 'invalid_token' });
+    assert.equal(fetched(), 2);
+  } finally {
+    if (keys) fake.routes['/jwks'] = keys;
+  }
 });
 
 test('keys that cannot be fetched are the issuer’s fault, not the token’s', async () => {

@@ -1,5 +1,5 @@
 // Settings come from the environment:
-//   ORIGIN           where visitors see the website; default http://localhost:3000
+//   ORIGIN           where visitors see the website; default http://localhost:4001
 //   ISSUER           such as https://auth.example
 //   CLIENT_ID, CLIENT_SECRET   of a client whose redirect URI is ORIGIN/auth/callback
 //   COOKIE_SECRET    32 characters or more: openssl rand -base64 32
@@ -10,7 +10,7 @@ let handlers;
 
 /** Made when it is first asked for: a build has no settings. */
 export function auth() {
-  const { ORIGIN = 'http://localhost:3000', ISSUER, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET } = process.env;
+  const { ORIGIN = 'http://localhost:4001', ISSUER, CLIENT_ID, CLIENT_SECRET, COOKIE_SECRET } = process.env;
   handlers ??= createHandlers({
     client: createClient({
       issuer: ISSUER,
