@@ -61,6 +61,26 @@ test('agents with Playwright and with Puppeteer sign in to the website on Expres
   });
 });
 
+test('behind a proxy the website on Express listens on this machine, at its own port', async () => {
+  const PORT = `${await freePort()}`;
+  const env = {
+    ORIGIN: 'https://shop.example',
+    PORT,
+    ISSUER: issuer.url,
+    CLIENT_ID: 'client_1',
+    CLIENT_SECRET: 'secret',
+    COOKIE_SECRET: 'a cookie secret of the tests, long enough',
+  };
+  const website = await Website.start('express', ['server.js'], env, `http://127.0.0.1:${PORT}/`);
+  try {
+    const login = await fetch(`http://127.0.0.1:${PORT}/auth/login`, { redirect: 'manual' });
+    const { searchParams } = new URL(login.headers.get('location') ?? '');
+    assert.equal(searchParams.get('redirect_uri'), 'https://shop.example/auth/callback');
+  } finally {
+    await website.stop();
+  }
+});
+
 test('an agent signs in to the website on Next.js', async () => {
   const next = ['../node_modules/next/dist/bin/next', 'dev', '--hostname', '127.0.0.2'];
   await withWebsite('next', next, (website) => signsIn('playwright-agent', website));

@@ -19,13 +19,18 @@ function start(name: string, command: string[], env: Record<string, string>): Ch
 export class Website {
   private constructor(private readonly program: ChildProcess) {}
 
-  /** Starts it with `node` and waits until it answers at `env.ORIGIN`. */
-  static async start(name: string, command: string[], env: { ORIGIN: string } & Record<string, string>) {
+  /** Starts it with `node` and waits until it answers at `address`. */
+  static async start(
+    name: string,
+    command: string[],
+    env: { ORIGIN: string } & Record<string, string>,
+    address = env.ORIGIN,
+  ) {
     const program = start(name, command, env);
     let said = '';
     for (const stream of [program.stdout, program.stderr]) stream?.on('data', (text) => (said += text));
     for (;;) {
-      const answer = await fetch(env.ORIGIN).catch(() => undefined);
+      const answer = await fetch(address).catch(() => undefined);
       if (answer?.ok) return new Website(program);
       if (answer) assert.fail(`${name} answers ${answer.status}: ${said}`);
       if (program.exitCode !== null) assert.fail(`${name} did not start: ${said}`);
