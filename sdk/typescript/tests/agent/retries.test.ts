@@ -159,17 +159,22 @@ test('a guard that is given and says nothing is refused, and nothing is sent', a
   assert.equal((await agent().signIn(page(), options)).binding, 'browser', '0 is no end');
 });
 
-test('the browser has gone on when it shows a page of the web, and not of its own or the issuer’s', async () => {
+test('the browser has gone on when it shows a page of the web, and not of its own or the issuer’s', async (t) => {
+  let deadline = new AbortController();
+  t.mock.method(AbortSignal, 'timeout', () => deadline.signal);
+  /** A page that shows `address` after the sign-in; by then the deadline is over. */
   const after = (address: string) => {
     answers = [DONE];
     const waiting = page();
-    return { ...waiting, url: () => (answers.length ? waiting.url() : address) };
+    deadline = new AbortController();
+    const gone = () => (deadline.abort(), address);
+    return { ...waiting, url: () => (answers.length ? waiting.url() : gone()) };
   };
   for (const address of ['https://shop.example/callback', 'https://accounts.other.example/', 'http://shop.example/']) {
     assert.equal((await agent().signIn(after(address))).redirectOrigin, 'https://shop.example');
   }
   for (const address of ['chrome-error://chromewebdata/', 'about:blank', `${fake.url}/openapi`]) {
-    await assert.rejects(agent().signIn(after(address), { timeout: 500 }), (error) => {
+    await assert.rejects(agent().signIn(after(address)), (error) => {
       assert.ok(error instanceof AgentError);
       assert.deepEqual([error.code, error.authenticated], ['redirect_failed', true], address);
       return true;
