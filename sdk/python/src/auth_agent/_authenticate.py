@@ -19,6 +19,8 @@ from .errors import REFUSALS, ChallengeRequired, SignInError, SlowDown, Unavaila
 Binding = Literal["browser", "address", "none"]
 """How it is known that the agent drives the browser that was waiting, the closest first."""
 
+_BINDINGS: dict[str, Binding] = {"browser": "browser", "address": "address"}
+
 _TRIES = 5
 _FIRST_PAUSE = 0.25  # seconds, doubled each time
 _LONGEST_PAUSE = 10.0
@@ -107,8 +109,7 @@ async def _once(
 
     answer = _object(response)
     if response.status_code == 200 and answer.get("success") is True:
-        binding = answer.get("binding")
-        return cast(Binding, binding) if binding in ("browser", "address") else "none"
+        return _BINDINGS.get(str(answer.get("binding")), "none")
     if response.status_code == 202:
         raise ChallengeRequired(
             "the issuer asks for a second factor, which this library does not answer yet"

@@ -42,7 +42,7 @@ def from_environment(overrides: Mapping[str, str | None]) -> Identity:
         ConfigurationError: it says what is missing and where it is looked for.
     """
     path = os.environ.get(FILE_VARIABLE)
-    file = _read_file(Path(path)) if path else {}
+    file: _Settings = _read_file(Path(path)) if path else {}
     return _first_of(_hidden(overrides), _environment(), file)
 
 

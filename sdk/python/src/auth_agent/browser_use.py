@@ -7,10 +7,11 @@
 Without a model, `AsyncAuthAgent.sign_in` takes the `BrowserSession` itself.
 """
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from browser_use import ActionResult, BrowserSession, Tools
+from browser_use import ActionResult, BrowserSession
 from pydantic import BaseModel, Field
 
 from ._agent import AsyncAuthAgent
@@ -25,6 +26,17 @@ _DESCRIPTION = (
 )
 
 
+_Action = Callable[..., Awaitable[ActionResult]]
+
+
+class Tools(Protocol):
+    """The `Tools` (formerly `Controller`) of browser-use."""
+
+    def action(self, description: str, **options: Any) -> Callable[[_Action], object]:
+        """Makes a decorator that adds an action."""
+        ...
+
+
 class _Website(BaseModel):
     website: str = Field(
         description="Address of the website that your task asks you to sign in to, such as "
@@ -33,7 +45,7 @@ class _Website(BaseModel):
 
 
 def add_sign_in(
-    tools: "Tools[Any]",
+    tools: Tools,
     agent: AsyncAuthAgent,
     *,
     expected_origin: str | None = None,
@@ -51,20 +63,21 @@ def add_sign_in(
             model which website its task names, and the issuer refuses any other.
         expected_client_id: the same by the website's `client_id`.
     """
+
+    async def sign_in_with_auth_agent(browser_session: BrowserSession) -> ActionResult:
+        return await _sign_in(agent, browser_session, expected_origin or "", expected_client_id)
+
+    async def sign_in_to_website(params: _Website, browser_session: BrowserSession) -> ActionResult:
+        origin = _origin_of(params.website)
+        return await _sign_in(agent, browser_session, origin, expected_client_id)
+
     if expected_origin is not None:
-
-        @tools.action(_DESCRIPTION, terminates_sequence=True)
-        async def sign_in_with_auth_agent(browser_session: BrowserSession) -> ActionResult:
-            return await _sign_in(agent, browser_session, expected_origin, expected_client_id)
-
+        tools.action(_DESCRIPTION, terminates_sequence=True)(sign_in_with_auth_agent)
     else:
-
-        @tools.action(_DESCRIPTION, param_model=_Website, terminates_sequence=True)
-        async def sign_in_with_auth_agent(
-            params: _Website, browser_session: BrowserSession
-        ) -> ActionResult:
-            origin = _origin_of(params.website)
-            return await _sign_in(agent, browser_session, origin, expected_client_id)
+        # browser-use names the tool after its function.
+        sign_in_to_website.__name__ = sign_in_with_auth_agent.__name__
+        options = {"param_model": _Website, "terminates_sequence": True}
+        tools.action(_DESCRIPTION, **options)(sign_in_to_website)
 
 
 async def _sign_in(
@@ -73,7 +86,8 @@ async def _sign_in(
     try:
         done = await agent.sign_in(session, expected_origin=origin, expected_client_id=client_id)
     except SignInError as error:
-        return ActionResult(error=f"Not signed in: {error}" if not error.authenticated else str(error))
+        told = str(error) if error.authenticated else f"Not signed in: {error}"
+        return ActionResult(error=told)
     return ActionResult(
         extracted_content=f"Signed in to {done.redirect_origin}; the tab has gone on to the website."
     )
