@@ -75,11 +75,11 @@ async def test_a_refusal_says_why_and_leaves_the_page_open(
     assert (await tab.sign_in(agent)).binding == "browser"
 
 
+# The window of Selenium, and the tab of browser-use, are theirs to choose.
+@pytest.mark.parametrize("driver", ["playwright", "playwright-async"], indirect=True)
 async def test_a_page_that_was_closed_is_changed(
-    tab: Tab, agent: dict[str, str], website: Website, request: pytest.FixtureRequest
+    tab: Tab, agent: dict[str, str], website: Website
 ) -> None:
-    if not request.node.callspec.id.startswith("playwright"):
-        pytest.skip("the window of Selenium, and the tab of browser-use, are theirs to choose")
     await tab.goto(f"{website.origin}/login")
     await tab.close()
     with pytest.raises(PageChanged):

@@ -7,7 +7,7 @@ ARGUMENTS = [
     "--no-sandbox",  # which root cannot have
     "--disable-dev-shm-usage",
     # Names that end in .example lead to this machine.
-    "--host-resolver-rules=MAP *.example 127.0.0.1",
+    "--host-resolver-rules=MAP *.example 127.0.0.1, MAP *.example. 127.0.0.1",
 ]
 
 

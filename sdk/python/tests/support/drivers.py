@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 from browser_use import BrowserSession
 from playwright import async_api, sync_api
 from selenium import webdriver
+from selenium.common import WebDriverException
 
 from auth_agent import AsyncAuthAgent, AuthAgent, SignIn
 
@@ -43,9 +44,16 @@ async def html(tab: Tab) -> str:
 
 async def until(tab: Tab, condition: str) -> Any:
     """Waits for a condition in the page."""
-    while not (found := await tab.run(condition)):
+    while not (found := await _asked(tab, condition)):
         await asyncio.sleep(0.02)
     return found
+
+
+async def _asked(tab: Tab, condition: str) -> Any:
+    try:
+        return await tab.run(condition)
+    except (async_api.Error, sync_api.Error, WebDriverException):
+        return None  # the page is going elsewhere
 
 
 class _AsyncTab:
