@@ -1,6 +1,7 @@
 """HTTP to the issuer, with and without an event loop."""
 
 import asyncio
+import os
 import time
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
@@ -100,7 +101,8 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        if isinstance(cause, OSError) and cause.errno:
+            # Those of name resolution are negative, and have their own words.
+            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
         cause = cause.__cause__ or cause.__context__
     return "the connection failed"
