@@ -20,7 +20,8 @@ with sync_playwright() as playwright:
     page = browser.new_page()
     page.goto(website)
     page.get_by_role("link", name="Sign in with Auth Agent").click()
-    page.wait_for_url(f"{agent.issuer}/authorize*")
+    while not agent.is_waiting_page(page):
+        page.wait_for_timeout(100)
 
     done = agent.sign_in(page, expected_origin=website)
     print(f"Signed in to {done.redirect_origin}, bound by {done.binding}")
