@@ -38,7 +38,9 @@ async def without(session: BrowserSession) -> None:
     done = await agent.sign_in(session, expected_origin=website)
     print(f"Signed in to {done.redirect_origin}, bound by {done.binding}")
     page = await session.must_get_current_page()
-    while not (name := await page.evaluate("() => document.querySelector('h1')?.textContent ?? ''")):
+    while not (
+        name := await page.evaluate("() => document.querySelector('h1')?.textContent ?? ''")
+    ):
         await asyncio.sleep(0.1)
     print(name)
 

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,9 +17,9 @@ os.environ.update(
     BROWSER_USE_VERSION_CHECK="false",
 )
 
-from support.drivers import DRIVERS, Driver, Tab  # noqa: E402
-from support.issuer import Issuer  # noqa: E402
-from support.website import Website  # noqa: E402
+from support.drivers import DRIVERS, Driver, Tab
+from support.issuer import Issuer
+from support.website import Website
 
 
 @pytest.fixture(scope="session", autouse=True)

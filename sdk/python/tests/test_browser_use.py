@@ -4,16 +4,16 @@ from typing import Any
 
 import httpx
 import pytest
-from browser_use import ActionResult, Tools
+from browser_use import ActionResult, BrowserSession, Tools
 from support.drivers import BrowserUseTab, Tab, until
 from support.website import Website
 
-from auth_agent import AsyncAuthAgent
+from auth_agent import AsyncAuthAgent, UnsupportedPage
 from auth_agent.browser_use import add_sign_in
 
 NAME = "sign_in_with_auth_agent"
 
-pytestmark = pytest.mark.parametrize("driver", ["browser-use"], indirect=True)
+with_browser = pytest.mark.parametrize("driver", ["browser-use"], indirect=True)
 
 
 async def call(tools: Tools[Any], tab: Tab, arguments: dict[str, Any]) -> ActionResult:
@@ -28,6 +28,7 @@ def clean(result: ActionResult, agent: dict[str, str]) -> None:
         assert text not in result.model_dump_json()
 
 
+@with_browser
 async def test_a_model_signs_in_to_the_website_that_the_program_names(
     tab: Tab, agent: dict[str, str], website: Website
 ) -> None:
@@ -52,6 +53,7 @@ async def test_a_model_signs_in_to_the_website_that_the_program_names(
     await until(tab, "document.querySelector('h1')?.textContent === 'Hello Ada Lovelace'")
 
 
+@with_browser
 async def test_a_model_names_the_website_and_nothing_else(
     tab: Tab, agent: dict[str, str], website: Website, sent: list[httpx.Request]
 ) -> None:
@@ -72,3 +74,8 @@ async def test_a_model_names_the_website_and_nothing_else(
     clean(done, agent)
     endpoint = f"{agent['issuer']}/api/agent/authenticate"
     assert {str(request.url) for request in sent} == {endpoint}
+
+
+async def test_a_session_that_is_not_started_is_told_so(agent: dict[str, str]) -> None:
+    with pytest.raises(UnsupportedPage, match="not started"):
+        await AsyncAuthAgent(**agent).sign_in(BrowserSession(headless=True))

@@ -110,6 +110,19 @@ async def test_a_page_that_has_a_waiting_page_in_a_frame_is_none(
         clean(fake, agent)
 
 
+@pytest.mark.parametrize("driver", ["selenium"], indirect=True)
+async def test_a_driver_that_is_in_a_frame_is_told_so(
+    tab: Tab, agent: Agent, website: Website, sent: list[httpx.Request]
+) -> None:
+    await waiting(tab, website)
+    await tab.run("document.body.appendChild(document.createElement('iframe')).id")
+    driver: Any = tab.page
+    driver.switch_to.frame(driver.find_element("css selector", "iframe"))
+    await refused(tab, agent, UnsupportedPage, sent)
+    driver.switch_to.default_content()
+    assert await tab.is_waiting(agent)
+
+
 async def test_a_frame_or_an_address_is_no_page(
     tab: Tab, agent: Agent, website: Website, issuer: Issuer, sent: list[httpx.Request]
 ) -> None:

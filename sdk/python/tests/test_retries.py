@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from email.utils import format_datetime
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 from support.fake_issuer import CUT, DONE, Answer, FakeIssuer
-from support.still_page import AsyncStillPage, COOKIE, StillPage
+from support.still_page import COOKIE, AsyncStillPage, StillPage
 
 from auth_agent import (
     AsyncAuthAgent,
@@ -189,7 +189,7 @@ def test_repeating_ends_after_a_few_tries_at_a_long_wait_and_at_the_deadline(
 def test_an_issuer_that_is_not_there_is_unavailable(waits: list[float], kind: str) -> None:
     with FakeIssuer() as gone:
         pass
-    with pytest.raises(Unavailable, match="cannot be reached: .*refused"):
+    with pytest.raises(Unavailable, match=r"cannot be reached: .*refused"):
         sign_in(gone, kind)
     assert len(waits) == 4
 

@@ -20,14 +20,12 @@ from auth_agent._transport import SyncTransport
 
 SECRET = "as_secret-of-the-agent"
 COOKIE = "cookie-1"
+GIVEN = {"agent_id": "agent_1", "agent_secret": SECRET, "model": "m"}
 HIDDEN = (SECRET, COOKIE, "secret-code", "secret-state")
 
 
 def made(issuer: str) -> AuthAgent:
-    # Not given by name: the variables of this test are shown in tracebacks as well.
-    return AuthAgent(
-        **dict(zip(("issuer", "agent_id", "agent_secret", "model"), (issuer, "agent_1", SECRET, "m")))
-    )
+    return AuthAgent(**{**GIVEN, "issuer": issuer})
 
 
 def clean(text: str) -> None:

@@ -66,7 +66,9 @@ async def callback(request: Request) -> Response:
     except OAuthError as error:
         return HTMLResponse(page(f"<p>Not signed in: {html.escape(error.error)}.</p>"), 400)
     claims = tokens["userinfo"]  # those of the ID token, its signature, issuer and nonce checked
-    request.session["visitor"] = {key: claims[key] for key in ("sub", "agent_id", "binding", "name")}
+    request.session["visitor"] = {
+        key: claims[key] for key in ("sub", "agent_id", "binding", "name")
+    }
     return RedirectResponse("/", 303)
 
 

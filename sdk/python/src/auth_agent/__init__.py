@@ -5,7 +5,7 @@ configured issuer's, and nothing at all unless the browser's own top-level page 
 issuer and that browser holds its cookie.
 """
 
-from ._agent import Agent, AsyncAuthAgent, AuthAgent
+from ._agent import AsyncAuthAgent, AuthAgent
 from ._authenticate import Binding
 from ._over_http import HttpSignIn
 from ._sign_in import SignIn
@@ -48,7 +48,6 @@ from .errors import (
 
 __all__ = [
     "AccessDenied",
-    "Agent",
     "AsyncAuthAgent",
     "AsyncPage",
     "AsyncPlaywrightPage",

@@ -14,10 +14,10 @@ from .errors import NothingSent, UnsupportedPage
 
 _TIMEOUT = 60.0
 
-_A = TypeVar("_A", bound="Agent")
+_A = TypeVar("_A", bound="BaseAgent")
 
 
-class Agent:
+class BaseAgent:
     """Who signs in, and at which issuer: what `AuthAgent` and `AsyncAuthAgent` have in common."""
 
     __slots__ = ("_identity",)
@@ -117,12 +117,12 @@ class Agent:
         raise TypeError("an agent holds a secret: it is not pickled or copied; make it anew")
 
 
-class AuthAgent(Agent):
+class AuthAgent(BaseAgent):
     """An agent that drives a browser with Playwright's sync library or Selenium, or none at all.
 
-        agent = AuthAgent.from_env()
-        if agent.is_waiting_page(page):
-            agent.sign_in(page, expected_origin="https://shop.example")
+    agent = AuthAgent.from_env()
+    if agent.is_waiting_page(page):
+        agent.sign_in(page, expected_origin="https://shop.example")
     """
 
     __slots__ = ()
@@ -204,12 +204,12 @@ class AuthAgent(Agent):
         return run(sign_in_over_http(transport, self._identity, authorize_url, purpose))
 
 
-class AsyncAuthAgent(Agent):
+class AsyncAuthAgent(BaseAgent):
     """An agent that drives a browser with Playwright's async library or browser-use, or none at all.
 
-        agent = AsyncAuthAgent.from_env()
-        if await agent.is_waiting_page(page):
-            await agent.sign_in(page, expected_origin="https://shop.example")
+    agent = AsyncAuthAgent.from_env()
+    if await agent.is_waiting_page(page):
+        await agent.sign_in(page, expected_origin="https://shop.example")
     """
 
     __slots__ = ()

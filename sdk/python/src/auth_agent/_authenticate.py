@@ -14,7 +14,14 @@ from ._issuer import Issuer
 from ._secret import Secret
 from ._text import one_line
 from ._transport import ANSWER_WITHIN, Lost, Transport
-from .errors import REFUSALS, ChallengeRequired, SignInError, SlowDown, Unavailable, UnexpectedAnswer
+from .errors import (
+    REFUSALS,
+    ChallengeRequired,
+    SignInError,
+    SlowDown,
+    Unavailable,
+    UnexpectedAnswer,
+)
 
 Binding = Literal["browser", "address", "none"]
 """How it is known that the agent drives the browser that was waiting, the closest first."""
@@ -117,9 +124,7 @@ async def _once(
     if response.status_code == 429:
         return _Again(SlowDown(_description(answer)), _retry_after(response))
     if response.status_code in (502, 503, 504):
-        error = Unavailable(
-            f"{issuer.identifier} answers {response.status_code}: try again later"
-        )
+        error = Unavailable(f"{issuer.identifier} answers {response.status_code}: try again later")
         return _Again(error, _retry_after(response))
     refusal = REFUSALS.get(str(answer.get("error")))
     if refusal is None or response.status_code < 400:

@@ -51,9 +51,7 @@ def parse_issuer(given: object) -> Issuer:
             §8.3), without user, query and fragment.
     """
     if not isinstance(given, str) or not given.strip():
-        raise ConfigurationError(
-            "issuer is missing: give its URL, such as https://auth.example"
-        )
+        raise ConfigurationError("issuer is missing: give its URL, such as https://auth.example")
     try:
         url = httpx.URL(given.strip())
     except (httpx.InvalidURL, ValueError):

@@ -6,6 +6,7 @@ from pathlib import Path
 ARGUMENTS = [
     "--no-sandbox",  # which root cannot have
     "--disable-dev-shm-usage",
+    "--ignore-certificate-errors",  # the tests make their own
     # Names that end in .example lead to this machine.
     "--host-resolver-rules=MAP *.example 127.0.0.1, MAP *.example. 127.0.0.1",
 ]

@@ -20,14 +20,20 @@ PROGRAM = os.environ.get("AUTH_AGENT_BIN") or str(REPOSITORY / "target/debug/aut
 
 
 class Issuer:
-    """A server that runs as long as the `with` block."""
+    """A server that runs as long as the `with` block.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self.url = f"http://{host}:{free_port(host)}"
+    Args:
+        front: address that others reach it at, if that is not its own: its issuer identifier.
+    """
+
+    def __init__(self, front: str | None = None) -> None:
+        self.address = f"127.0.0.1:{free_port()}"
+        self.url = front or f"http://{self.address}"
         self._folder = tempfile.mkdtemp(prefix="auth-agent-")
         self._log = open(Path(self._folder) / "log", "w+")
         self._program = subprocess.Popen(
-            [PROGRAM, "serve", "--listen", self.url[len("http://") :], "--data-dir", self._folder],
+            [PROGRAM, "serve", "--listen", self.address, "--data-dir", self._folder]
+            + (["--issuer", front] if front else []),
             env={
                 "PATH": os.environ["PATH"],
                 "AUTH_AGENT_ADMIN_KEY": ADMIN_KEY,
@@ -39,7 +45,7 @@ class Issuer:
         )
 
     def __enter__(self) -> "Issuer":
-        while not answers(f"{self.url}/api/ready"):
+        while not answers(f"http://{self.address}/api/ready"):
             assert self._program.poll() is None, f"the server did not start: {self.log()}"
             time.sleep(0.02)
         return self
@@ -63,7 +69,7 @@ class Issuer:
         """Calls the administration; the answer, which has to be a good one."""
         answer = httpx.request(
             method,
-            f"{self.url}/api/admin/{path}",
+            f"http://{self.address}/api/admin/{path}",
             headers={"authorization": f"Bearer {ADMIN_KEY}"},
             json=body,
             timeout=60,
@@ -106,7 +112,8 @@ class Issuer:
 
     def status(self, request_id: str) -> object:
         """How a request stands, as anybody may ask."""
-        answer = httpx.get(f"{self.url}/api/check-status", params={"request_id": request_id})
+        address = f"http://{self.address}/api/check-status"
+        answer = httpx.get(address, params={"request_id": request_id})
         return answer.json()
 
 

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from ..errors import AuthAgentError
+
 T = TypeVar("T")
 
 _ANSWERS_WITHIN = 15.0  # seconds, for one question to a browser
@@ -83,5 +85,7 @@ async def answered(question: Awaitable[T]) -> T:
     """
     try:
         return await asyncio.wait_for(question, _ANSWERS_WITHIN)
+    except AuthAgentError:
+        raise
     except Exception:  # each library has errors of its own, and none of them is imported
         raise BrowserGone from None

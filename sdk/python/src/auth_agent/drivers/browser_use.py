@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from ..errors import UnsupportedPage
 from .browser import BrowserGone, Cookie, answered, read_cookie
 
 _TRIES = 3
@@ -68,5 +69,13 @@ class BrowserUseBrowser:
 
     async def _focused(self) -> Any:
         if self._tab is None:
-            self._tab = await answered(self._session.get_or_create_cdp_session(focus=False))
+            self._tab = await answered(self._find())
         return self._tab
+
+    async def _find(self) -> Any:
+        try:
+            return await self._session.get_or_create_cdp_session(focus=False)
+        except AssertionError:
+            raise UnsupportedPage(
+                "the BrowserSession is not started: await its start() first"
+            ) from None
