@@ -1,5 +1,6 @@
 """A page that goes elsewhere between check and use, and the cookie that says which browser it is."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,10 +11,11 @@ from conftest import arguments
 from support.drivers import AsyncPlaywrightTab, SeleniumTab, SyncPlaywrightTab, Tab, until
 from support.issuer import Issuer
 from support.recorder import Recorder
-from support.still_page import COOKIE, StillPage
+from support.still_page import COOKIE, AsyncStillPage, StillPage
 from support.website import Website
 
 from auth_agent import (
+    AsyncAuthAgent,
     AuthAgent,
     BrowserMismatch,
     NotAWaitingPage,
@@ -23,6 +25,7 @@ from auth_agent import (
     RequestClosed,
     _agent,
 )
+from auth_agent.drivers import browser
 from auth_agent.drivers.browser import Browser, Cookie
 
 MOMENTS = ["before it is read", "after it is read", "while the cookie is fetched"]
@@ -100,6 +103,21 @@ async def test_a_page_that_goes_elsewhere_between_check_and_use_gets_nothing(
         assert agent["agent_id"] not in fake.received
     assert sent == []
     assert issuer.status(request_id) == {"status": "pending"}
+
+
+async def test_a_browser_that_hangs_does_not_hang_the_agent(
+    agent: dict[str, str], sent: list[httpx.Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(AsyncStillPage):
+        async def evaluate(self, expression: str, /) -> str:  # type: ignore[override]
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(browser, "_ANSWERS_WITHIN", 0.05)
+    page: Any = Hanging(f"{agent['issuer']}/authorize/req_1")
+    with pytest.raises(PageChanged):
+        await AsyncAuthAgent(**agent).sign_in(page)
+    assert sent == []
 
 
 @pytest.mark.parametrize("driver", ["playwright-async"], indirect=True)

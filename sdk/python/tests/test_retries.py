@@ -213,7 +213,12 @@ def test_a_page_that_stays_or_closes_after_the_sign_in_is_said_to_be_authenticat
     assert stays.value.authenticated
 
     fake.answers = [DONE]
-    page._is_done = lambda: setattr(page, "closed", not fake.answers) or False
+
+    def closes() -> bool:
+        page.closed = not fake.answers
+        return False
+
+    page._is_done = closes
     with pytest.raises(PageClosed) as closed:
         agent.sign_in(page)
     assert closed.value.authenticated

@@ -15,7 +15,6 @@ from support.still_page import CALLBACK, StillPage
 from support.website import Website
 
 from auth_agent import AsyncAuthAgent, AuthAgent, AuthAgentError
-from auth_agent._secret import Secret
 from auth_agent._transport import SyncTransport
 
 SECRET = "as_secret-of-the-agent"
@@ -60,9 +59,8 @@ def test_an_agent_shows_no_secret_and_is_not_pickled_or_copied() -> None:
             clean(str(refused.value))
         with pytest.raises(TypeError):
             vars(agent)
-    for store in (pickle.dumps, json.dumps, copy.deepcopy):
         with pytest.raises(TypeError):
-            store(Secret(SECRET))
+            json.dumps(agent)
 
 
 @pytest.mark.parametrize(

@@ -120,9 +120,11 @@ class BaseAgent:
 class AuthAgent(BaseAgent):
     """An agent that drives a browser with Playwright's sync library or Selenium, or none at all.
 
-    agent = AuthAgent.from_env()
-    if agent.is_waiting_page(page):
-        agent.sign_in(page, expected_origin="https://shop.example")
+    Example::
+
+        agent = AuthAgent.from_env()
+        if agent.is_waiting_page(page):
+            agent.sign_in(page, expected_origin="https://shop.example")
     """
 
     __slots__ = ()
@@ -207,9 +209,11 @@ class AuthAgent(BaseAgent):
 class AsyncAuthAgent(BaseAgent):
     """An agent that drives a browser with Playwright's async library or browser-use, or none at all.
 
-    agent = AsyncAuthAgent.from_env()
-    if await agent.is_waiting_page(page):
-        await agent.sign_in(page, expected_origin="https://shop.example")
+    Example::
+
+        agent = AsyncAuthAgent.from_env()
+        if await agent.is_waiting_page(page):
+            await agent.sign_in(page, expected_origin="https://shop.example")
     """
 
     __slots__ = ()

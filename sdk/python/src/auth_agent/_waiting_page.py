@@ -185,7 +185,7 @@ def request_cookie(cookies: list[Cookie], issuer: Issuer, request_id: str) -> Co
 
 def _changed() -> PageChanged:
     return PageChanged(
-        "the page went elsewhere, or was closed, while it was read: nothing was sent"
+        "the page went elsewhere, was closed, or did not answer, while it was read: nothing was sent"
     )
 
 

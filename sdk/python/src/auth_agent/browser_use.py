@@ -1,5 +1,7 @@
 """A tool for the agents of browser-use, by which their model signs in. Needs browser-use.
 
+Example::
+
     tools = Tools()
     add_sign_in(tools, AsyncAuthAgent.from_env(), expected_origin="https://shop.example")
     await Agent(task=…, llm=…, tools=tools).run()

@@ -85,7 +85,7 @@ class NotAWaitingPage(NothingSent):
 
 
 class PageChanged(NothingSent):
-    """The page went elsewhere, or was closed, while it was read."""
+    """The page went elsewhere, was closed, or did not answer, while it was read."""
 
     error = "page_changed"
 
