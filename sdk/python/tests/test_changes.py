@@ -99,6 +99,9 @@ async def test_a_page_that_goes_elsewhere_between_check_and_use_gets_nothing(
                 )
             with pytest.raises(PageChanged):
                 await tab.sign_in(agent)
+            if moment != "while the cookie is fetched":
+                await tab.goto(f"{issuer.url}/authorize/{request_id}")
+                assert not await tab.is_waiting(agent)
         assert agent["agent_secret"] not in fake.received
         assert agent["agent_id"] not in fake.received
     assert sent == []
