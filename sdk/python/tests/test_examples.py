@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ def test_an_agent_signs_in_to_the_website(
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
+            "TMPDIR": tempfile.gettempdir(),
             "WEBSITE": website.origin,
             "CHROMIUM": wrapper(tmp_path),
             "CHROMEDRIVER": chromedriver(),
