@@ -64,7 +64,7 @@ async def test_a_model_names_the_website_and_nothing_else(
         await call(tools, tab, {"website": website.origin, "issuer": "https://evil.example"})
 
     await tab.goto(f"{website.origin}/login")
-    for wrong in ("https://other.example/", "other.example", "nonsense://", ""):
+    for wrong in ("https://other.example/", "other.example", "nonsense://", "http://[", ""):
         refused = await call(tools, tab, {"website": wrong})
         assert refused.error
         assert refused.error.startswith("Not signed in: refused, "), refused.error

@@ -97,5 +97,8 @@ async def _sign_in(
 
 def _origin_of(website: str) -> str:
     """The origin of an address as models write them: with a path, or without a scheme."""
-    parts = urlsplit(website if "://" in website else f"https://{website}")
+    try:
+        parts = urlsplit(website if "://" in website else f"https://{website}")
+    except ValueError:
+        return website  # which the issuer refuses, and says why
     return f"{parts.scheme}://{parts.netloc}"
