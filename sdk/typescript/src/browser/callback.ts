@@ -36,9 +36,15 @@ let taken = false;
  * @throws `ConfigurationError` when the redirect URI is no URL.
  */
 export function isCallback(redirectUri?: string): boolean {
-  if (redirectUri !== undefined && whereabouts(parseRedirectUri(redirectUri)) !== whereabouts(location)) return false;
+  if (redirectUri !== undefined) {
+    if (whereabouts(parseRedirectUri(redirectUri)) !== whereabouts(location)) return false;
+  }
   const parameters = new URLSearchParams(location.search);
-  return parameters.has('state') && parameters.has('iss') && (parameters.has('code') || parameters.has('error'));
+  return (
+    parameters.has('state') &&
+    parameters.has('iss') &&
+    (parameters.has('code') || parameters.has('error'))
+  );
 }
 
 /**

@@ -23,8 +23,9 @@ export interface AuthAgent<Result> {
 }
 
 /**
- * Signs in, and takes the answer when the browser comes back to the page at `redirectUri`. All
- * components of a page share one sign-in. Rendered on a server its status is `idle`.
+ * Signs in, and takes the issuer's answer when the browser comes back to the page at `redirectUri`;
+ * what other providers answer there stays. All components of a page share one sign-in. Rendered on a
+ * server its status is `idle`.
  */
 export function useAuthAgent(options: AuthAgentOptions & { readonly exchange: true }): AuthAgent<SignedIn>;
 export function useAuthAgent(options: AuthAgentOptions & { readonly exchange?: false }): AuthAgent<CallbackCode>;

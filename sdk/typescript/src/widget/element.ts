@@ -165,7 +165,9 @@ export function defineSignInButton(server = ''): void {
 
       #fail(error: unknown): void {
         let message = error instanceof Error ? error.message : String(error);
-        if (error instanceof ConfigurationError) message = `This sign-in button is not set up yet: ${inAttributes(message)}`;
+        if (error instanceof ConfigurationError) {
+          message = `This sign-in button is not set up yet: ${inAttributes(message)}`;
+        }
         const code = error instanceof AuthAgentError ? error.code : 'unexpected';
         if (this.#tell('auth-agent-error', { code, message })) this.#message.textContent = message;
       }

@@ -169,15 +169,6 @@ describe('react', () => {
     await page.close();
   });
 
-  test('can begin again after the way back', async () => {
-    const { page } = await open();
-    await page.getByRole('button', { name: 'by the hook' }).first().click();
-    await page.waitForURL(`${scene.issuer.url}/authorize**`);
-    await page.goBack({ waitUntil: 'commit' });
-    await isShown(page, 'idle');
-    await page.close();
-  });
-
   test('hears the button, and gives it what changes', async () => {
     const { page, told } = await open('/#without');
     await page.getByRole('button', { name: 'Sign in here' }).click();
