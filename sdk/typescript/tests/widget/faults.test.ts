@@ -125,15 +125,16 @@ describe('a button that cannot begin', () => {
 
   test('finds its server below a path', async () => {
     const script = await (await fetch(`${scene.issuer.url}/widget/signin-button.js`)).text();
-    const path = '/tenant/One/widget/signin-button.js';
+    const { contents, port } = scene.website;
     const headers = { 'access-control-allow-origin': '*' };
-    scene.website.contents.set(path, { body: script, type: 'text/javascript', headers });
-    const origin = `http://127.0.0.1:${scene.website.port}`;
+    contents.set('/tenant/One/widget/signin-button.js', { body: script, type: 'text/javascript', headers });
+    contents.set('/tenant/One/authorize', { body: '<!doctype html><title>One</title>' });
+    const issuer = `http://127.0.0.1:${port}/tenant/One`;
     for (const type of ['module', 'text/javascript']) {
-      const tag = `<script type="${type}" src="${origin}${path}"></script>`;
+      const tag = `<script type="${type}" src="${issuer}/widget/signin-button.js"></script>`;
       await show({ content: `<!doctype html>${tag}${button(scene.attributes)}`, headers: {} });
       await press();
-      await page.waitForURL(`${origin}/tenant/One/authorize?**`);
+      await page.waitForURL(`${issuer}/authorize?**`);
     }
   });
 
