@@ -17,7 +17,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| view::asset::hash(SCRIPT));
 
 /// At the address that websites paste: a new version of this program reaches their visitors within
 /// the hour, and meanwhile an old button works, as the wire contract does not change.
-const WITHIN_THE_HOUR: &str = "public, max-age=3600, stale-while-revalidate=86400";
+const WITHIN_THE_HOUR: &str = "public, max-age=3600";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Asked for by a version that this program does not have: it gets what there is.
 const NOT_AT_ALL: &str = "no-cache";

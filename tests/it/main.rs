@@ -26,6 +26,7 @@ mod malformed;
 mod metrics;
 mod nodes;
 mod openapi;
+mod plain_http;
 mod projections;
 mod races;
 mod refresh;

@@ -2,18 +2,24 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// Names of functions in every source below a folder.
-fn functions(folder: &Path, found: &mut BTreeSet<String>) {
+/// Names of functions in every source below a folder; of tests in TypeScript the titles.
+fn names(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            functions(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = fs::read_to_string(&path).unwrap();
-            let names = source.split("fn ").skip(1);
-            let name = |rest: &str| rest.split('(').next().unwrap_or_default().to_owned();
-            found.extend(names.map(name));
+            names(&path, found);
+            continue;
         }
+        let extension = path.extension().unwrap_or_default().to_string_lossy();
+        let (before, after) = match &*extension {
+            "rs" => ("fn ", '('),
+            "py" => ("def ", '('),
+            "ts" => ("('", '\''),
+            _ => continue,
+        };
+        let source = fs::read_to_string(&path).unwrap();
+        let name = |rest: &str| rest.split(after).next().unwrap_or_default().to_owned();
+        found.extend(source.split(before).skip(1).map(name));
     }
 }
 
@@ -22,8 +28,9 @@ fn every_security_statement_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("docs/security.md")).unwrap();
     let mut known = BTreeSet::new();
-    functions(&root.join("src"), &mut known);
-    functions(&root.join("tests"), &mut known);
+    for folder in ["src", "tests", "sdk/python/tests", "sdk/typescript/tests"] {
+        names(&root.join(folder), &mut known);
+    }
     let rows = page
         .lines()
         .filter_map(|line| {

@@ -112,7 +112,7 @@ async fn a_clock_that_is_off_by_a_day_changes_nothing() {
     // The clocks add up: a day ahead, then a day behind.
     for (by, off) in [(DAY, DAY), (-2 * DAY, -DAY)] {
         scene.browser.runs_first(&wrong_clock(by)).await;
-        let before = jiff::Timestamp::now().as_millisecond();
+        let before = auth_agent::edge::Clock.now().as_millisecond();
         scene.asks_again().await;
         let now = scene.browser.script("return Date.now()").await;
         let now = now.as_i64().expect("milliseconds") - before;

@@ -1,5 +1,6 @@
 import { SignInError } from './errors.js';
-import { type Pending, take } from './pending.js';
+import { began, type Pending, take, used } from './pending.js';
+import { parseRedirectUri } from './redirect-uri.js';
 
 /** What the website's backend needs to finish the sign-in at `POST /token`. */
 export interface CallbackCode {
@@ -23,29 +24,54 @@ export interface Answer {
 /** The parameters of an answer (RFC 6749 §4.1.2, RFC 9207). */
 const PARAMETERS = ['code', 'state', 'iss', 'error', 'error_description', 'error_uri'];
 
+/** Whether this page has taken an answer, which is no longer in its address then. */
+let taken = false;
+
 /**
- * Whether this page was opened by an answer of the issuer's, which {@link readAnswer} would take.
+ * Whether this page was opened by an answer that {@link readAnswer} would take. It bears `iss`, as
+ * Auth Agent always sends it (RFC 9207 §2): those of most other providers do not.
  *
- * @param redirectUri only then, if the page is at this address; absent: at any.
+ * @param redirectUri only if the page is at this address, with or without a slash at its end; absent:
+ *   at any.
+ * @throws `ConfigurationError` when the redirect URI is no URL.
  */
 export function isCallback(redirectUri?: string): boolean {
-  const { origin, pathname, search } = location;
   if (redirectUri !== undefined) {
-    const expected = new URL(redirectUri, location.href);
-    if (expected.origin !== origin || expected.pathname !== pathname) return false;
+    if (whereabouts(parseRedirectUri(redirectUri)) !== whereabouts(location)) return false;
   }
-  const parameters = new URLSearchParams(search);
-  return parameters.has('state') && (parameters.has('code') || parameters.has('error'));
+  const parameters = new URLSearchParams(location.search);
+  return (
+    parameters.has('state') &&
+    parameters.has('iss') &&
+    (parameters.has('code') || parameters.has('error'))
+  );
+}
+
+/**
+ * Whether the answer in this page's address is this issuer's, or belongs to a sign-in that this tab
+ * began: then one of the wrong issuer is told, and not passed over.
+ */
+export function isOurs(issuer: string): boolean {
+  const parameters = new URLSearchParams(location.search);
+  return parameters.get('iss') === issuer || began(parameters.get('state') ?? '');
+}
+
+/** Origin and path; some hosts put a slash at the end of it, or take it away. */
+function whereabouts({ origin, pathname }: URL | Location): string {
+  return origin + pathname.replace(/\/$/, '');
 }
 
 /**
  * Takes the issuer's answer off this page's address, and checks it: that this tab began the sign-in
  * (`state`, RFC 6749 §10.12), that it has not come back before, and that the answer is from the
  * issuer that was asked (`iss`, RFC 9207 §2.4).
+ *
+ * @throws {@link SignInError}
  */
 export function readAnswer(): Answer {
   const parameters = new URLSearchParams(location.search);
   if (!isCallback()) {
+    if (taken) throw used();
     throw new SignInError(
       'not_a_callback',
       'No sign-in has come back to this page: its address bears no answer. Sign in from the website.',
@@ -53,6 +79,7 @@ export function readAnswer(): Answer {
   }
   // Gone from the address bar, the history and what the page sends as its referrer, whatever comes.
   cleanAddress();
+  taken = true;
   const repeated = PARAMETERS.find((name) => parameters.getAll(name).length > 1);
   if (repeated) throw new SignInError('invalid_answer', `The answer bears ${repeated} twice. Sign in again.`);
   const state = parameters.get('state') ?? '';

@@ -19,15 +19,23 @@ export interface SignedIn {
   readonly claims?: IdTokenClaims;
 }
 
+/** For all requests of an exchange together, in milliseconds: the code lives no longer than twice that. */
+const TIME_LIMIT = 30_000;
+
 /**
  * Redeems the code as a public client (RFC 6749 §4.1.3, RFC 7636 §4.5), and verifies the ID token:
  * signature, issuer, audience, times and nonce (OpenID Connect Core §3.1.3.7).
+ *
+ * @throws `SignInError`, and nothing else.
  */
 export async function exchange({ code, state, pending }: Answer): Promise<SignedIn> {
   const { issuer, clientId, redirectUri, codeVerifier, scope, nonce } = pending;
   const client: oauth.Client = { client_id: clientId };
   // The issuer was checked when the sign-in began: http is loopback.
-  const options = { [oauth.allowInsecureRequests]: issuer.startsWith('http:') };
+  const options = {
+    [oauth.allowInsecureRequests]: issuer.startsWith('http:'),
+    signal: AbortSignal.timeout(TIME_LIMIT),
+  };
   let idToken: string | undefined;
   try {
     const identifier = new URL(issuer);
@@ -67,8 +75,11 @@ export async function exchange({ code, state, pending }: Answer): Promise<Signed
 }
 
 /** The library's errors in words for the visitor; none is kept as a cause: they hold whole answers. */
-function explained(error: unknown, issuer: string, idToken: string | undefined): unknown {
+function explained(error: unknown, issuer: string, idToken: string | undefined): SignInError {
+  // RFC 6749 §5.2: with status 401, where an issuer of this page's own origin lets its challenge be seen.
+  if (error instanceof oauth.WWWAuthenticateChallengeError) return notPublic();
   if (error instanceof oauth.ResponseBodyError) {
+    if (error.error === 'invalid_client') return notPublic(error.error_description);
     const told = oneLine(error.error_description ?? error.error);
     return new SignInError(
       'exchange_refused',
@@ -85,7 +96,17 @@ function explained(error: unknown, issuer: string, idToken: string | undefined):
       `What the sign-in server answered is not valid: ${oneLine(error.message)}. Sign in again; if it happens again, tell the website.`,
     );
   }
-  return error instanceof TypeError ? unavailable(issuer) : error;
+  // No connection, no answer in time, or one that is no JSON: a proxy's own page, say.
+  return unavailable(issuer);
+}
+
+function notPublic(description?: string): SignInError {
+  return new SignInError(
+    'exchange_refused',
+    'The sign-in server does not let this website exchange the code in the browser (invalid_client). Its developer has to register the website with `--auth-method none`, or exchange the code in its backend.',
+    'invalid_client',
+    description,
+  );
 }
 
 function wrongClock(idToken: string): SignInError {

@@ -12,7 +12,7 @@ export interface CallbackOptions {
 
 /**
  * Takes the answer with which the issuer sends the browser back. Call it once, on the page of the
- * redirect URI: the code leaves the address bar, and a second call is told that it is used.
+ * redirect URI: the code leaves the address bar, and a second call is told `callback_used`.
  *
  * @returns what the website's backend exchanges; with `exchange` the tokens and the verified claims.
  * @throws `SignInError`, whose message says what to do.

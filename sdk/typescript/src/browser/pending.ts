@@ -50,14 +50,26 @@ export function take(state: string): Pending {
       'This sign-in was not begun in this tab, or what the tab remembered of it was cleared meanwhile. Sign in again.',
     );
   }
-  if (entry.is === USED) {
-    throw new SignInError(
-      'callback_used',
-      'This sign-in has come back already, and works once. Unless you are signed in, sign in again.',
-    );
-  }
+  if (entry.is === USED) throw used();
   write(storage, state, { order: entry.order, is: USED });
   return entry.is;
+}
+
+/** Whether this tab began a sign-in with that `state`. */
+export function began(state: string): boolean {
+  try {
+    return read(tabStorage(), PREFIX + state) !== undefined;
+  } catch {
+    return false; // It can store nothing.
+  }
+}
+
+/** Told to whoever comes back a second time. */
+export function used(): SignInError {
+  return new SignInError(
+    'callback_used',
+    'This sign-in has come back already, and works once. Unless you are signed in, sign in again.',
+  );
 }
 
 function read(storage: Storage, key: string): Entry | undefined {

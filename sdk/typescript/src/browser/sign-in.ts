@@ -1,8 +1,9 @@
-import { ConfigurationError, oneLine } from '../common/errors.js';
+import { ConfigurationError } from '../common/errors.js';
 import { parseIssuer } from '../common/issuer.js';
 import { SignInError } from './errors.js';
 import { remember } from './pending.js';
 import { challengeOf, randomValue } from './pkce.js';
+import { parseRedirectUri } from './redirect-uri.js';
 
 /** Where to sign in, and as which website. */
 export interface SignInOptions {
@@ -79,17 +80,7 @@ export async function begin(options: SignInOptions): Promise<string> {
 
 /** An address of this origin, in the very spelling it was given if it is a whole one. */
 function ownAddress(given: string): string {
-  if (!given) {
-    throw new ConfigurationError(
-      'redirectUri is missing: give the address that is registered, where the browser comes back to',
-    );
-  }
-  let url: URL;
-  try {
-    url = new URL(given, location.href);
-  } catch {
-    throw new ConfigurationError(`redirectUri is not a URL: ${oneLine(given, 100)}`);
-  }
+  const url = parseRedirectUri(given);
   if (url.origin !== location.origin) {
     throw new SignInError(
       'redirect_uri_of_another_origin',

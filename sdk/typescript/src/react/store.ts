@@ -3,11 +3,12 @@
  * again, and a callback works once.
  */
 
-import { isCallback } from '../browser/callback.js';
-import type { CallbackCode } from '../browser/callback.js';
+import { type CallbackCode, isCallback, isOurs } from '../browser/callback.js';
 import type { SignedIn } from '../browser/exchange.js';
 import { handleCallback } from '../browser/handle-callback.js';
 import { signIn, type SignInOptions } from '../browser/sign-in.js';
+import { whenStaying } from '../browser/staying.js';
+import { parseIssuer } from '../common/issuer.js';
 
 /**
  * `idle`: nothing happens · `leaving`: the browser goes to the issuer · `returning`: it has come back,
@@ -45,10 +46,19 @@ function failed(error: unknown): void {
   become({ status: 'failed', error: error instanceof Error ? error : new Error(String(error)) });
 }
 
-/** Takes the answer off the address, if it bears one for this redirect URI. */
-export function returned(redirectUri: string, exchange: boolean): void {
+/**
+ * Takes the answer off the address, if it bears one of this issuer for this redirect URI; those of
+ * other providers are left to whoever waits for them.
+ */
+export function returned(issuer: string, redirectUri: string, exchange: boolean): void {
+  if (!issuer || !redirectUri) return;
+  try {
+    if (!isCallback(redirectUri) || !isOurs(parseIssuer(issuer).identifier)) return;
+  } catch (error) {
+    failed(error);
+    return;
+  }
   // Its first look at the address takes the answer off: whoever asks next finds none.
-  if (!redirectUri || !isCallback(redirectUri)) return;
   const handled = handleCallback({ exchange });
   become({ status: 'returning' });
   handled.then((result) => become({ status: 'done', result }), failed);
@@ -58,18 +68,17 @@ export function returned(redirectUri: string, exchange: boolean): void {
 export async function leave(options: SignInOptions): Promise<void> {
   if (current.status === 'leaving') return;
   become({ status: 'leaving' });
+  const end = whenStaying(() => {
+    if (current.status === 'leaving') reset();
+  });
   try {
     await signIn(options);
   } catch (error) {
+    end();
     failed(error);
   }
 }
 
 export function reset(): void {
   become(IDLE);
-}
-
-/** A page that the browser shows again as it was left can be left again. */
-export function shownAgain({ persisted }: PageTransitionEvent): void {
-  if (persisted && current.status === 'leaving') reset();
 }

@@ -4,7 +4,7 @@ import type { CallbackCode } from '../browser/callback.js';
 import type { SignedIn } from '../browser/exchange.js';
 import type { CallbackOptions } from '../browser/handle-callback.js';
 import type { SignInOptions } from '../browser/sign-in.js';
-import { IDLE, leave, reset, returned, shownAgain, snapshot, type Status, subscribe } from './store.js';
+import { IDLE, leave, reset, returned, snapshot, type Status, subscribe } from './store.js';
 
 /** Where to sign in, and whether the code is exchanged in the browser. */
 export type AuthAgentOptions = SignInOptions & CallbackOptions;
@@ -23,8 +23,9 @@ export interface AuthAgent<Result> {
 }
 
 /**
- * Signs in, and takes the answer when the browser comes back to the page at `redirectUri`. All
- * components of a page share one sign-in. Rendered on a server its status is `idle`.
+ * Signs in, and takes the issuer's answer when the browser comes back to the page at `redirectUri`;
+ * what other providers answer there stays. All components of a page share one sign-in. Rendered on a
+ * server its status is `idle`.
  */
 export function useAuthAgent(options: AuthAgentOptions & { readonly exchange: true }): AuthAgent<SignedIn>;
 export function useAuthAgent(options: AuthAgentOptions & { readonly exchange?: false }): AuthAgent<CallbackCode>;
@@ -32,11 +33,7 @@ export function useAuthAgent(options: AuthAgentOptions): AuthAgent<CallbackCode 
 export function useAuthAgent(options: AuthAgentOptions): AuthAgent<CallbackCode | SignedIn> {
   const { issuer, clientId, redirectUri, scope, exchange = false } = options;
   const state = useSyncExternalStore(subscribe, snapshot, () => IDLE);
-  useEffect(() => {
-    addEventListener('pageshow', shownAgain);
-    return () => removeEventListener('pageshow', shownAgain);
-  }, []);
-  useEffect(() => returned(redirectUri, exchange), [redirectUri, exchange]);
+  useEffect(() => returned(issuer, redirectUri, exchange), [issuer, redirectUri, exchange]);
   const signIn = useCallback(
     () => leave({ issuer, clientId, redirectUri, scope }),
     [issuer, clientId, redirectUri, scope],

@@ -1,4 +1,5 @@
 import { begin } from '../browser/sign-in.js';
+import { whenStaying } from '../browser/staying.js';
 import { AuthAgentError, ConfigurationError } from '../common/errors.js';
 import { icon } from './icon.js';
 import { STYLE } from './style.js';
@@ -6,8 +7,12 @@ import { STYLE } from './style.js';
 /** The element's name. */
 export const TAG = 'auth-agent-signin';
 const LABEL = 'Sign in with Auth Agent';
-/** After that long, in milliseconds, a press counts again: the visitor may have stopped the browser. */
-const PRESSED_FOR = 10_000;
+/** The attributes that options of a sign-in come from. */
+const ATTRIBUTES: Record<string, string> = {
+  clientId: 'client-id',
+  redirectUri: 'redirect-uri',
+  issuer: 'server-url',
+};
 
 /** What the button is about to ask for: the `detail` of `auth-agent-start`. */
 export interface StartDetail {
@@ -67,7 +72,8 @@ export function defineSignInButton(server = ''): void {
       readonly #button = document.createElement('button');
       readonly #label = document.createElement('slot');
       readonly #message = document.createElement('p');
-      #pressed: ReturnType<typeof setTimeout> | undefined;
+      /** While the browser is on its way: ends the waiting for whether it stays. */
+      #pressed: (() => void) | undefined;
 
       constructor() {
         super();
@@ -105,11 +111,14 @@ export function defineSignInButton(server = ''): void {
       }
 
       connectedCallback(): void {
-        addEventListener('pageshow', this.#release);
+        // Set before the element was defined, it is a property of this one, and hides that of all.
+        if (!Object.hasOwn(this, 'disabled')) return;
+        const { disabled } = this;
+        Reflect.deleteProperty(this, 'disabled');
+        this.disabled = disabled;
       }
 
       disconnectedCallback(): void {
-        removeEventListener('pageshow', this.#release);
         this.#release();
       }
 
@@ -127,7 +136,7 @@ export function defineSignInButton(server = ''): void {
       }
 
       async #signIn(): Promise<void> {
-        if (this.#pressed !== undefined) return;
+        if (this.#pressed) return;
         this.#message.textContent = '';
         const detail: StartDetail = {
           issuer: this.getAttribute('server-url') || server,
@@ -136,7 +145,7 @@ export function defineSignInButton(server = ''): void {
           scope: this.getAttribute('scope') || undefined,
         };
         if (!this.#tell('auth-agent-start', detail)) return;
-        this.#pressed = setTimeout(this.#release, PRESSED_FOR);
+        this.#pressed = whenStaying(() => this.#release());
         this.#button.setAttribute('aria-disabled', 'true');
         try {
           requireAttributes(detail);
@@ -147,15 +156,18 @@ export function defineSignInButton(server = ''): void {
         }
       }
 
-      /** Lets it be pressed again: the browser has come back to this page, or has not left it. */
-      readonly #release = (): void => {
-        clearTimeout(this.#pressed);
+      /** Lets it be pressed again. */
+      #release(): void {
+        this.#pressed?.();
         this.#pressed = undefined;
         this.#button.removeAttribute('aria-disabled');
-      };
+      }
 
       #fail(error: unknown): void {
-        const message = error instanceof Error ? error.message : String(error);
+        let message = error instanceof Error ? error.message : String(error);
+        if (error instanceof ConfigurationError) {
+          message = `This sign-in button is not set up yet: ${inAttributes(message)}`;
+        }
         const code = error instanceof AuthAgentError ? error.code : 'unexpected';
         if (this.#tell('auth-agent-error', { code, message })) this.#message.textContent = message;
       }
@@ -171,13 +183,17 @@ export function defineSignInButton(server = ''): void {
   );
 }
 
-/** Names an attribute that is missing by its own name; what is in it is checked later. */
-function requireAttributes({ issuer, clientId, redirectUri }: StartDetail): void {
-  const missing = { 'client-id': !clientId, 'redirect-uri': !redirectUri, 'server-url': !issuer };
-  const names = Object.entries(missing).filter(([, is]) => is);
-  if (names.length) {
+/** Names all attributes that are missing; what is in them is checked later. */
+function requireAttributes(detail: StartDetail): void {
+  const missing = Object.keys(ATTRIBUTES).filter((option) => !detail[option as keyof StartDetail]);
+  if (missing.length) {
     throw new ConfigurationError(
-      `This sign-in button is not set up yet: <${TAG}> has no ${names.map(([name]) => name).join(' and no ')}.`,
+      `<${TAG}> has no ${missing.map((option) => ATTRIBUTES[option]).join(' and no ')}.`,
     );
   }
+}
+
+/** What is said of an option, which its message begins with, said of the attribute. */
+function inAttributes(message: string): string {
+  return message.replace(/^\w+/, (option) => ATTRIBUTES[option] ?? option);
 }

@@ -13,16 +13,15 @@ const APP = `
   import { handleCallback, isCallback, signIn } from '@auth-agent/sdk/browser';
   const told = (text) => { document.getElementById('told').textContent = text; };
   globalThis.begin = (more) => signIn({ ...SETTINGS, ...more }).catch((error) => told(error.code));
-  if (location.pathname === '${CALLBACK}') {
-    const exchange = !location.search.includes('keep=');
-    handleCallback({ exchange }).then(
-      (result) => { globalThis.result = result; told('done'); },
-      ({ name, code, message, error }) => {
-        globalThis.failure = { name, code, message, error };
-        told(code);
-      },
-    );
-  } else told(String(isCallback()));
+  globalThis.take = (exchange) => handleCallback({ exchange }).then(
+    (result) => { globalThis.result = result; told('done'); },
+    ({ name, code, message, error }) => {
+      globalThis.failure = { name, code, message, error };
+      told(code);
+    },
+  );
+  if (location.pathname === '${CALLBACK}') take(!location.search.includes('keep='));
+  else told(String(isCallback()));
 `;
 
 interface Failure {
@@ -138,6 +137,9 @@ describe('the callback', () => {
     await scene.authenticate(page);
     const url = (await arrived).url();
     await told('done');
+    // Asked again on the same page, whose address bears nothing any more; then opened again.
+    await page.evaluate(() => void (globalThis as unknown as { take(exchange: boolean): void }).take(false));
+    await fails('callback_used', /works once/);
     await page.goto(url);
     await fails('callback_used', /works once/);
     // In another tab of the same browser.
@@ -168,12 +170,16 @@ describe('the callback', () => {
     await fails('unknown_state', /cleared meanwhile/);
   });
 
-  test('refuses an answer of another issuer, and one without', async () => {
-    for (const iss of [{ iss: 'https://evil.example' }, { iss: `${scene.issuer.url}/` }, {}]) {
+  test('refuses an answer of another issuer, and takes none that names no issuer', async () => {
+    for (const iss of ['https://evil.example', `${scene.issuer.url}/`, '']) {
       const state = (await leave()).get('state') ?? '';
-      await answer({ code: 'c', state, ...iss });
+      await answer({ code: 'c', state, iss });
       await fails('issuer_mismatch', /not from http:\/\/127/);
     }
+    const another = { code: 'github-code', state: 'github-state' };
+    await answer(another);
+    await told('not_a_callback');
+    assert.equal(new URL(page.url()).search, `?${new URLSearchParams(another)}`, 'it is left to whoever waits for it');
   });
 
   test('refuses a parameter that is there twice', async () => {
@@ -206,6 +212,55 @@ describe('the callback', () => {
     await page.route(`${scene.issuer.url}/**`, (route) => route.abort());
     await answer({ code: 'c', state, iss: scene.issuer.url });
     await fails('unavailable', /cannot be reached/);
+  });
+
+  test('says that the server is not well, whatever it answers', async () => {
+    const bodies = { html: '<!doctype html><p>Out of order</p>', json: 'null' };
+    for (const [type, body] of Object.entries(bodies)) {
+      const state = (await leave()).get('state') ?? '';
+      await page.route(`${scene.issuer.url}/token`, (route) =>
+        route.fulfill({
+          headers: { 'access-control-allow-origin': '*', 'content-type': `text/${type}` },
+          body,
+        }),
+      );
+      await answer({ code: 'c', state, iss: scene.issuer.url });
+      await fails('unavailable', /is not well/);
+    }
+  });
+
+  test('says that no answer came in time', async () => {
+    // The time is up when the test says so.
+    await page.addInitScript(() => {
+      const controller = new AbortController();
+      AbortSignal.timeout = (limit) => {
+        Object.assign(globalThis, {
+          limit,
+          timeIsUp: () => controller.abort(new DOMException('', 'TimeoutError')),
+        });
+        return controller.signal;
+      };
+    });
+    const state = (await leave()).get('state') ?? '';
+    const asked = page.waitForRequest(`${scene.issuer.url}/token`);
+    await page.route(`${scene.issuer.url}/token`, () => undefined);
+    await answer({ code: 'c', state, iss: scene.issuer.url });
+    await asked;
+    const limit = await page.evaluate(() => {
+      const { timeIsUp, limit } = globalThis as unknown as { timeIsUp(): void; limit: number };
+      timeIsUp();
+      return limit;
+    });
+    assert.ok(limit <= 60_000, 'no longer than the code lives');
+    await fails('unavailable', /cannot be reached/);
+  });
+
+  test('says that a website with a secret exchanges in its backend', async () => {
+    const confidential = await scene.issuer.client(scene.website.url + CALLBACK);
+    await leave({ clientId: confidential.client_id });
+    await scene.authenticate(page);
+    const { error } = await fails('exchange_refused', /--auth-method none.* in its backend/);
+    assert.equal(error, 'invalid_client');
   });
 
   test('says that the clock is a day ahead, and minds none that is behind', async () => {

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import { AuthAgentButton, useAuthAgent } from '@auth-agent/sdk/react';
 import { createElement } from 'react';
+import type { Page } from 'playwright-core';
 import { renderToString } from 'react-dom/server';
 
 import { bundle } from '../support/bundle.js';
@@ -15,6 +16,8 @@ const APP = `
   import { AuthAgentButton, useAuthAgent } from '@auth-agent/sdk/react';
   import { StrictMode, useState } from 'react';
   import { createRoot } from 'react-dom/client';
+
+  const SETTINGS = GIVEN;
 
   function Status({ name }) {
     const { status, result, error, signIn, reset } = useAuthAgent({ ...SETTINGS, exchange: true });
@@ -40,20 +43,26 @@ const APP = `
     </>;
   }
 
+  if (location.hash.startsWith('#redirect=')) SETTINGS.redirectUri = location.hash.slice('#redirect='.length);
   const root = document.getElementById('root');
   createRoot(root).render(<StrictMode><App /></StrictMode>);
 `;
 
 describe('react', () => {
   let scene: Scene;
+  let module: string;
+  let moduleOf18: string;
+  const use = (body: string) => scene.website.contents.set('/app.js', { body, type: 'text/javascript' });
 
   before(async () => {
     scene = await Scene.set({ token_endpoint_auth_method: 'none' });
     const settings = { issuer: scene.issuer.url, clientId: scene.client.client_id, redirectUri: CALLBACK };
-    const module = await bundle(APP.replaceAll('SETTINGS', `(${JSON.stringify(settings)})`));
-    scene.website.contents.set('/app.js', { body: module, type: 'text/javascript' });
+    const app = APP.replace('GIVEN', JSON.stringify(settings));
+    const old = { react: 'react-18', 'react-dom': 'react-dom-18' };
+    [module, moduleOf18] = await Promise.all([bundle(app), bundle(app, old)]);
+    use(module);
     const body = '<!doctype html><div id="root"></div><script type="module" src="/app.js"></script>';
-    for (const path of ['/', CALLBACK]) scene.website.contents.set(path, { body });
+    for (const path of ['/', CALLBACK, `${CALLBACK}/`]) scene.website.contents.set(path, { body });
   });
   after(() => scene.strike());
 
@@ -63,6 +72,9 @@ describe('react', () => {
     await page.goto(scene.website.url + path);
     return { page, told };
   };
+
+  const isShown = (page: Page, text: string) =>
+    page.locator('#one output').filter({ hasText: text }).waitFor();
 
   for (const begins of ['Sign in here', 'by the hook']) {
     test(`signs in once by ${begins}, though effects run twice`, async () => {
@@ -85,13 +97,75 @@ describe('react', () => {
     });
   }
 
+  test('works with React 18', async (t) => {
+    use(moduleOf18);
+    t.after(() => use(module));
+    const { page, told } = await open();
+    await page.getByRole('button', { name: 'Sign in here' }).click();
+    await scene.authenticate(page);
+    await isShown(page, `done ${scene.agent.agent_id}`);
+    await page.goto(`${scene.website.url}/#without`);
+    await page.getByRole('button', { name: 'Sign in here' }).click();
+    await page.locator('#heard').filter({ hasText: 'start configuration' }).waitFor();
+    assert.equal(await page.evaluate(() => document.querySelector('.ours')?.localName), 'auth-agent-signin');
+    assert.deepEqual(told, []);
+    await page.close();
+  });
+
   test('tells what comes back wrong', async () => {
-    const { page } = await open(`${CALLBACK}?code=c&state=s&iss=i`);
-    await page.locator('#one output').filter({ hasText: 'failed unknown_state' }).waitFor();
-    // And only at the redirect URI: elsewhere a code is something else's.
-    await page.goto(`${scene.website.url}/?code=c&state=s`);
-    await page.locator('#one output').filter({ hasText: 'idle' }).waitFor();
-    assert.match(page.url(), /code=c/);
+    const iss = encodeURIComponent(scene.issuer.url);
+    // Some hosts put a slash at the end.
+    for (const path of [CALLBACK, `${CALLBACK}/`]) {
+      const { page } = await open(`${path}?code=c&state=s&iss=${iss}`);
+      await isShown(page, 'failed unknown_state');
+      assert.equal(page.url(), scene.website.url + path);
+      await page.close();
+    }
+    // A sign-in of this tab that comes back from elsewhere is not passed over.
+    const { page } = await open();
+    const asked = page.waitForRequest(`${scene.issuer.url}/authorize?*`);
+    await page.getByRole('button', { name: 'by the hook' }).first().click();
+    const state = new URL((await asked).url()).searchParams.get('state');
+    await page.waitForURL(`${scene.issuer.url}/authorize**`);
+    await page.goto(`${scene.website.url}${CALLBACK}?code=c&state=${state}&iss=https://other.example`);
+    await isShown(page, 'failed issuer_mismatch');
+    await page.close();
+  });
+
+  test('leaves what is not its own in the address', async () => {
+    const { page } = await open();
+    for (const other of [
+      `/?code=c&state=s&iss=${encodeURIComponent(scene.issuer.url)}`, // Not at the redirect URI.
+      `${CALLBACK}?code=github-code&state=github-state`,
+      `${CALLBACK}?code=c&state=s&iss=https://other.example`,
+    ]) {
+      await page.goto(scene.website.url + other);
+      await isShown(page, 'idle');
+      assert.equal(page.url(), scene.website.url + other);
+    }
+    await page.close();
+  });
+
+  test('tells of a redirect URI that is none, and the rest of the page stays', async () => {
+    const { page, told } = await open('/#redirect=http://');
+    await isShown(page, 'failed configuration');
+    await page.getByRole('button', { name: 'Sign in here' }).waitFor();
+    assert.deepEqual(told, []);
+    await page.close();
+  });
+
+  test('can begin again when the browser was stopped on its way', async () => {
+    const page = await scene.browser.newPage();
+    await page.clock.install();
+    await page.goto(scene.website.url);
+    const authorize = `${scene.issuer.url}/authorize**`;
+    await page.route(authorize, (route) => route.fulfill({ status: 204 }));
+    const begin = () => page.getByRole('button', { name: 'by the hook' }).first().click();
+    await Promise.all([page.waitForResponse(authorize), begin()]);
+    await isShown(page, 'leaving');
+    await page.clock.fastForward(10_000);
+    await isShown(page, 'idle');
+    await Promise.all([page.waitForResponse(authorize), begin()]);
     await page.close();
   });
 

@@ -92,11 +92,11 @@ describe('a button that cannot begin', () => {
   });
 
   for (const [server, message] of [
-    ['http://auth.example', /issuer must be https/],
-    ['auth.example', /issuer is not a URL: auth\.example/],
-    ['javascript:alert(1)', /issuer must be https/],
-    ['https://user:secret@auth.example', /must have no user name/],
-    ['https://auth.example/?query', /must have no query/],
+    ['http://auth.example', /not set up yet: server-url must be https/],
+    ['auth.example', /server-url is not a URL: auth\.example/],
+    ['javascript:alert(1)', /server-url must be https/],
+    ['https://user:secret@auth.example', /server-url must have no user name/],
+    ['https://auth.example/?query', /server-url must have no query/],
   ] as const) {
     test(`does not go to ${server}`, async () => {
       await show({ attributes: { ...scene.attributes, 'server-url': server } });
@@ -109,7 +109,51 @@ describe('a button that cannot begin', () => {
     await show({ attributes: { ...scene.attributes, 'redirect-uri': redirectUri } });
     await isTold('redirect_uri_of_another_origin', /come back to https:\/\/other\.example/);
     await show({ attributes: { ...scene.attributes, 'redirect-uri': 'http://' } });
-    await isTold('configuration', /redirectUri is not a URL: http:\/\//);
+    await isTold('configuration', /not set up yet: redirect-uri is not a URL: http:\/\//);
+  });
+
+  test('is not disturbed by what else stands on the page', async () => {
+    const others =
+      '<script type="text/plain" src="https://%%cdn%%/x.js"></script>' +
+      '<img name="scripts" alt=""><p id="AuthAgent"></p>';
+    await show({ content: `<!doctype html>${others}${html(scene, button(scene.attributes))}` });
+    const given = await page.evaluate(() => Object.keys((globalThis as { AuthAgent?: object }).AuthAgent ?? {}));
+    assert.deepEqual(given, ['handleCallback', 'isCallback', 'signIn']);
+    await press();
+    await page.waitForURL(`${scene.issuer.url}/authorize**`);
+  });
+
+  test('finds its server below a path', async () => {
+    const script = await (await fetch(`${scene.issuer.url}/widget/signin-button.js`)).text();
+    const { contents, port } = scene.website;
+    const headers = { 'access-control-allow-origin': '*' };
+    contents.set('/tenant/One/widget/signin-button.js', { body: script, type: 'text/javascript', headers });
+    contents.set('/tenant/One/authorize', { body: '<!doctype html><title>One</title>' });
+    const issuer = `http://127.0.0.1:${port}/tenant/One`;
+    for (const type of ['module', 'text/javascript']) {
+      const tag = `<script type="${type}" src="${issuer}/widget/signin-button.js"></script>`;
+      await show({ content: `<!doctype html>${tag}${button(scene.attributes)}`, headers: {} });
+      await press();
+      await page.waitForURL(`${issuer}/authorize?**`);
+    }
+  });
+
+  test('does not exchange by the script, and leaves the answer to what can', async () => {
+    await show({});
+    const answer = `/?code=c&state=s&iss=${encodeURIComponent(scene.issuer.url)}`;
+    await page.goto(scene.website.url + answer);
+    await page.locator('auth-agent-signin:defined').waitFor();
+    const error = await page.evaluate(() => {
+      const { AuthAgent } = globalThis as unknown as {
+        AuthAgent: { handleCallback(options: object): Promise<object> };
+      };
+      return AuthAgent.handleCallback({ exchange: true }).catch(({ code, message }) => ({ code, message }));
+    });
+    assert.deepEqual(error, {
+      code: 'configuration',
+      message: 'exchange needs @auth-agent/sdk/browser: this script hands the code to your backend',
+    });
+    assert.equal(page.url(), scene.website.url + answer);
   });
 
   test('says that a page without https is not secure', async () => {

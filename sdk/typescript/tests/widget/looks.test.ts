@@ -141,6 +141,21 @@ describe('the look of the button', () => {
     assert.equal(await style('backgroundColor'), DARK);
   });
 
+  test('is disabled as it was set to before it was defined', async () => {
+    await show();
+    const disabled = await page.evaluate(() => {
+      const early = document.createElement('auth-agent-signin');
+      // As a framework leaves it that sets properties before the script has come.
+      Object.defineProperty(early, 'disabled', { value: true, writable: true, configurable: true, enumerable: true });
+      document.body.append(early);
+      const inner = early.shadowRoot?.querySelector('button');
+      const before = [early.hasAttribute('disabled'), inner?.disabled];
+      early.disabled = false;
+      return [...before, early.hasAttribute('disabled'), inner?.disabled];
+    });
+    assert.deepEqual(disabled, [true, true, false, false]);
+  });
+
   test('takes the styles of a website by its parts, and the focus', async () => {
     await show();
     await page.evaluate(() => {

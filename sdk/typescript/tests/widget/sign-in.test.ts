@@ -68,8 +68,14 @@ describe('the button', () => {
     await page.waitForURL(`${scene.website.url}/`);
     assert.deepEqual(session, { agent_id: scene.agent.agent_id });
     // And what goes wrong is shown.
-    await page.goto(`${scene.website.url}${CALLBACK}?code=c&state=s`);
+    const answer = `${CALLBACK}?code=c&state=s&iss=${encodeURIComponent(scene.issuer.url)}`;
+    await page.goto(scene.website.url + answer);
     await page.getByRole('alert').filter({ hasText: 'Sign in again' }).waitFor();
+    // The answer waits in the address for a script that has not come.
+    await page.route('**/widget/signin-button.js', (route) => route.abort());
+    await page.goto(scene.website.url + answer);
+    await page.getByRole('alert').filter({ hasText: 'could not be loaded. Reload this page' }).waitFor();
+    assert.equal(page.url(), scene.website.url + answer);
     await page.close();
   });
 
@@ -178,7 +184,7 @@ describe('the button', () => {
     await page.evaluate(() => sessionStorage.setItem('of-the-website', 'stays'));
     for (let round = 1; round <= 23; round += 1) {
       await Promise.all([page.waitForResponse(authorize), press(page)]);
-      await page.evaluate(() => dispatchEvent(new Event('pageshow')));
+      await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
     }
     const kept = await page.evaluate(() => Object.keys(sessionStorage));
     const expected = states.slice(-20).map((state) => `auth-agent:${state}`);

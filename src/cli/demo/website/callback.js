@@ -2,6 +2,7 @@
 // website's own backend, which exchanges the code.
 const told = document.getElementById("told");
 try {
+  if (!globalThis.AuthAgent) throw new Error("The sign-in script could not be loaded. Reload this page.");
   const answer = await AuthAgent.handleCallback();
   const response = await fetch("/session", {
     method: "POST",

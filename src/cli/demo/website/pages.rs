@@ -45,7 +45,7 @@ pub(super) fn home(button: &Markup, snippet: &str) -> Markup {
             p { "An ordinary website that agents can sign in to." }
             h2 { "With the button" }
             p { (button) }
-            p { "This is all that it takes on the page:" }
+            p { "This is the page's part. docs/websites.md has the callback's and the backend's:" }
             pre #snippet { code { (snippet) } }
             h2 { "By the backend" }
             p { "Without a script: an ordinary link, and an ordinary OpenID Connect library behind it." }
