@@ -159,7 +159,8 @@
         cache: "no-store",
         signal: AbortSignal.timeout?.(GIVE_UP_ON_ANSWER),
       });
-      if (response.status === 404) return finish("unknown");
+      // A proxy's own 404 is not the server's word.
+      if (response.status === 404 && (await response.json()).error === "unknown_request") return finish("unknown");
       if (!response.ok) {
         pause = Math.min((Number(response.headers.get("Retry-After")) || 0) * 1000, LONGEST_RETRY_AFTER);
         throw new Error(`status ${response.status}`);

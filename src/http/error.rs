@@ -185,6 +185,14 @@ impl From<Busy> for ApiError {
     }
 }
 
+/// A wait as a person would say it, never shorter than it is.
+fn in_words(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
 /// Logged and counted where it was noticed.
 impl From<OverLimit> for ApiError {
     fn from(OverLimit { what, wait }: OverLimit) -> Self {
@@ -192,7 +200,7 @@ impl From<OverLimit> for ApiError {
         let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1);
         Self::new(
             ErrorCode::SlowDown,
-            format!("too many {what}: try again in {seconds} s"),
+            format!("too many {what}: try again in {}", in_words(seconds)),
         )
         .retry_after(seconds)
     }

@@ -42,7 +42,12 @@ impl Progress {
         id: &str,
         cookies: &RequestCookies,
     ) -> Result<Self, ApiError> {
-        let unknown = || ApiError::new(ErrorCode::UnknownRequest, "no such request");
+        let unknown = || {
+            ApiError::new(
+                ErrorCode::UnknownRequest,
+                "no such request: it ended long ago, or its id is not whole",
+            )
+        };
         let id: RequestId = id.parse().map_err(|_| unknown())?;
         let situation = app.store.situation(&id, None).await?;
         let mut progress = Self::of(id, situation).ok_or_else(unknown)?;
@@ -115,8 +120,12 @@ impl Progress {
             })
             .await?;
         let by_browser = self.by_browser;
-        let progress = Self::of(self.id, situation)
-            .ok_or_else(|| ApiError::new(ErrorCode::UnknownRequest, "no such request"))?;
+        let progress = Self::of(self.id, situation).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::UnknownRequest,
+                "no such request: it ended long ago, or its id is not whole",
+            )
+        })?;
         progress.load_key(app).await?;
         Ok(Self {
             by_browser,

@@ -91,6 +91,7 @@ pub fn redirect_target(
         return refuse(&redirect_mismatch(
             &client.registered.redirect_uris,
             redirect_uri,
+            client.is_public(),
         ));
     }
     let state = match parameters.one("state") {

@@ -1,6 +1,8 @@
 //! Why a redirect URI was not accepted, in words that its website's developer can act on.
 
-use url::{Position, Url};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Position, Url};
 
 /// Longest address that is repeated to whoever sent it, in bytes.
 const MAX_SHOWN_BYTES: usize = 200;
@@ -8,19 +10,15 @@ const MAX_SHOWN_BYTES: usize = 200;
 /// Says what `came` has wrong, compared with the redirect URI that comes nearest to it.
 ///
 /// The registered ones are not listed: they may name hosts that are nobody's business. Of what came,
-/// scheme, host, port and path are repeated; user name and query are not, since they may hold secrets.
-pub(super) fn redirect_mismatch(registered: &[String], came: &str) -> String {
+/// scheme, host, port and path are repeated if one of its host is registered, and the host alone if none
+/// is: a page of ours shows no words of a stranger's choice. User name and query are not repeated, since
+/// they may hold secrets. `public`: whether the client is one, so that a loopback port may differ.
+pub(super) fn redirect_mismatch(registered: &[String], came: &str, public: bool) -> String {
     let address = |url: &Url| url.has_host() || url.scheme().contains('.');
     let Some(url) = Url::parse(came).ok().filter(address) else {
         return "redirect_uri is not registered for this client, and is no absolute address such as \
                 https://website.example/callback"
             .to_owned();
-    };
-    let shown = &url[..Position::AfterPath];
-    let shown = if is_anonymous(&url) && shown.len() <= MAX_SHOWN_BYTES {
-        format!(" ({shown})")
-    } else {
-        String::new()
     };
     let of_the_same = |other: &Url| {
         other.host() == url.host() && (url.has_host() || other.scheme() == url.scheme())
@@ -29,17 +27,31 @@ pub(super) fn redirect_mismatch(registered: &[String], came: &str) -> String {
         .iter()
         .filter_map(|registered| Url::parse(registered).ok())
         .filter(of_the_same)
-        .map(|registered| differences(&registered, &url))
+        .map(|registered| differences(&registered, &url, public))
         .min_by_key(Vec::len);
     let difference = match nearest.as_deref() {
         None if url.has_host() => "none is registered for its host".to_owned(),
         None => "none is registered for its scheme".to_owned(),
         // The parser takes both for the same address.
-        Some([]) => "only its spelling differs from a registered one".to_owned(),
+        Some([]) => "only its spelling differs from a registered one: letter case, white space, a \
+                     port that goes without saying, or dots in the path"
+            .to_owned(),
         Some(parts) => format!(
             "it differs from a registered one in {}",
             parts.join(" and ")
         ),
+    };
+    let shown = match nearest.as_deref() {
+        None if url.has_host() => url.host_str().unwrap_or_default(),
+        None => url.scheme(),
+        // As it was parsed it would look right.
+        Some([]) => "",
+        Some(_) if is_anonymous(&url) => &url[..Position::AfterPath],
+        Some(_) => "",
+    };
+    let shown = match shown.len() {
+        1..=MAX_SHOWN_BYTES => format!(" ({shown})"),
+        _ => String::new(),
     };
     format!("redirect_uri{shown} is not registered for this client: {difference}")
 }
@@ -48,14 +60,27 @@ fn is_anonymous(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
 
+/// A public client's loopback address, whose port may differ (RFC 8252 §7.3).
+fn has_any_port(registered: &Url) -> bool {
+    registered.scheme() == "http"
+        && match registered.host() {
+            Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
+            Some(Host::Ipv6(ip)) => ip == Ipv6Addr::LOCALHOST,
+            _ => false,
+        }
+}
+
 /// The parts in which two addresses of the same host differ.
-fn differences(registered: &Url, came: &Url) -> Vec<&'static str> {
+fn differences(registered: &Url, came: &Url, public: bool) -> Vec<&'static str> {
     let (path, other) = (registered.path(), came.path());
     let slash = path.trim_end_matches('/') == other.trim_end_matches('/');
     [
         (registered.scheme() != came.scheme(), "its scheme"),
         // `None` is the scheme's own, so that another scheme alone is one difference.
-        (registered.port() != came.port(), "its port"),
+        (
+            registered.port() != came.port() && !(public && has_any_port(registered)),
+            "its port",
+        ),
         (
             path != other,
             if slash {
@@ -82,8 +107,9 @@ mod tests {
             "https://profilio.example/callback",
             "https://internal.example:8443/cb?tenant=1",
             "com.example.app:/cb",
+            "http://127.0.0.1/cb",
         ];
-        redirect_mismatch(&registered.map(str::to_owned), came)
+        redirect_mismatch(&registered.map(str::to_owned), came, true)
     }
 
     #[test]
@@ -105,11 +131,15 @@ mod tests {
             ("http://profilio.example/", "in its scheme and its path"),
             (
                 "HTTPS://Profilio.example:443/callback",
-                "only its spelling differs from a registered one",
+                "redirect_uri is not registered for this client: only its spelling differs from a \
+                 registered one: letter case, white space, a port that goes without saying, or dots \
+                 in the path",
             ),
+            ("http://127.0.0.1:9999/wrong", "in its path"),
             (
-                "https://evil.example/callback",
-                "none is registered for its host",
+                "https://evil.example/your_account_is_locked",
+                "redirect_uri (evil.example) is not registered for this client: none is registered \
+                 for its host",
             ),
             ("com.example.app:/callback", "in its path"),
             ("com.example.other:/cb", "none is registered for its scheme"),

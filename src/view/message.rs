@@ -131,8 +131,7 @@ impl Remedy {
             }
             Self::Wait => "Nothing was lost: load this page again then.",
             Self::StartAgain => {
-                "Nobody was signed in, and nothing was changed by opening this page. The way to sign in \
-                 begins at the website."
+                "Nothing was changed by opening this page. The way to sign in begins at the website."
             }
         }
     }
@@ -147,8 +146,8 @@ impl Remedy {
                  parameter may be sent once only."
             }
             Self::Wait => {
-                "Nothing is wrong with the website’s request. The answer’s Retry-After header says \
-                 after how many seconds to send it again. Whoever runs this server can raise its \
+                "Nothing is wrong with the website’s request. The answer’s Retry-After header, if it \
+                 has one, says after how many seconds to send it again. Whoever runs this server can raise its \
                  limits."
             }
             Self::StartAgain => {

@@ -163,6 +163,11 @@ async fn axe_finds_nothing_on_any_error_page_and_each_says_what_to_do() {
             format!("{authorize}/req_00000000000000000000000000000000"),
             "no such request",
         ),
+        (
+            "openapi",
+            format!("{}/openapi", scene.proxy.url()),
+            "/api/agent/authenticate",
+        ),
     ];
     for (state, address, words) in cases {
         scene.browser.open(&address).await;

@@ -70,6 +70,16 @@ async fn without_any_stream_the_page_polls_whatever_the_stream_was_answered() {
 }
 
 #[tokio::test]
+async fn a_404_of_something_in_between_ends_no_page() {
+    let scene = Scene::start(Scripts::On, Mode::NoBackend, |_| {}).await;
+    scene.proxy.has_seen("/api/check-status", 3).await;
+    scene.authenticate().await;
+    scene.proxy.set(Mode::Open);
+    scene.is_home_with_a_code().await;
+    scene.browser.close().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_is_held_back_is_replaced_by_polling_and_opened_again() {
     let scene = Scene::start(Scripts::On, Mode::HeldBack, |_| {}).await;
     scene.waits().await;

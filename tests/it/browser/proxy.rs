@@ -13,10 +13,11 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::{Html, IntoResponse, Json, Response},
 };
 use futures_util::StreamExt;
 use reqwest::{StatusCode, redirect::Policy};
+use serde_json::json;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::support::process::{eventually, locked};
@@ -50,6 +51,8 @@ pub(crate) enum Mode {
     Silenced,
     /// The server has forgotten every request: 404.
     Forgotten,
+    /// What stands before the server knows of none just now: 404, and a page of its own.
+    NoBackend,
     /// No script of the page: 404, as from a server of another version.
     NoScript,
 }
@@ -207,7 +210,14 @@ async fn answer(shared: &Shared, path: &str, request: Request) -> Response {
             let status = StatusCode::from_u16(status).expect("a status");
             return status.into_response();
         }
-        Mode::Forgotten if news => return StatusCode::NOT_FOUND.into_response(),
+        Mode::Forgotten if news => {
+            let unknown = Json(json!({ "error": "unknown_request" }));
+            return (StatusCode::NOT_FOUND, unknown).into_response();
+        }
+        Mode::NoBackend if news => {
+            let page = Html("<title>404</title>default backend");
+            return (StatusCode::NOT_FOUND, page).into_response();
+        }
         Mode::NoNews if news => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
         Mode::HeldBack if stream => {
             let nothing = futures_util::stream::pending::<io::Result<Vec<u8>>>();
