@@ -49,5 +49,9 @@ async fn a_shell_signs_in_with_a_cookie_jar_and_two_requests() {
         Authorize::new(&client).query()
     );
     let refused = run(&elsewhere).await;
-    assert!(refused.complaint(1).contains("not the issuer's page"));
+    assert_eq!(refused.status, 1, "{refused:?}");
+    assert!(
+        refused.stderr.contains("not the issuer's page"),
+        "{refused:?}"
+    );
 }
