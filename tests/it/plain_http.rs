@@ -36,7 +36,7 @@ async fn a_shell_signs_in_with_a_cookie_jar_and_two_requests() {
         api.issuer,
         Authorize::new(&client).query()
     );
-    let told: Value = serde_json::from_str(&run(&link).await.said()).unwrap();
+    let told: Value = serde_json::from_str(run(&link).await.said()).unwrap();
     assert_eq!(told["success"], true);
     assert_eq!(told["binding"], "browser");
 
