@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { createAgent } from '@auth-agent/sdk/agent';
 import type { Browser, Page } from 'playwright-core';
 
 import { launch } from './chromium.js';
@@ -39,24 +40,11 @@ export class Scene {
   /** The agent signs in to the request whose waiting page this tab shows, bound to its browser. */
   async authenticate(page: Page): Promise<void> {
     await page.waitForURL(`${this.issuer.url}/authorize**`);
-    const told = await page.locator('#auth-agent-request').textContent();
-    const { request_id } = JSON.parse(told ?? '') as { request_id: string };
-    const cookies = await page.context().cookies(this.issuer.url);
-    const answer = await fetch(`${this.issuer.url}/api/agent/authenticate`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        cookie: cookies.map(({ name, value }) => `${name}=${value}`).join('; '),
-      },
-      body: JSON.stringify({
-        request_id,
-        agent_id: this.agent.agent_id,
-        agent_secret: this.agent.agent_secret,
-        model: 'test-model-1',
-      }),
-    });
-    const said = (await answer.json()) as { binding: string };
-    assert.equal(said.binding, 'browser', JSON.stringify(said));
+    await page.locator('#auth-agent-request').waitFor({ state: 'attached' });
+    const { agent_id: agentId, agent_secret: agentSecret } = this.agent;
+    const agent = createAgent({ issuer: this.issuer.url, agentId, agentSecret, model: 'test-model-1' });
+    const { binding } = await agent.signIn(page);
+    assert.equal(binding, 'browser');
   }
 
   async strike(): Promise<void> {
