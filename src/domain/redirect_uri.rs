@@ -134,6 +134,12 @@ impl RedirectUri {
             _ => false,
         }
     }
+
+    /// Whether the port of `registered` may differ, for a public client.
+    #[must_use]
+    pub fn has_any_port(registered: &str) -> bool {
+        without_loopback_port(registered).is_some()
+    }
 }
 
 /// A URI cut up as text (RFC 3986 §3), without its query.

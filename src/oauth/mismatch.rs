@@ -1,18 +1,18 @@
 //! Why a redirect URI was not accepted, in words that its website's developer can act on.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use url::Url;
 
-use url::{Host, Position, Url};
+use crate::domain::RedirectUri;
 
 /// Longest address that is repeated to whoever sent it, in bytes.
 const MAX_SHOWN_BYTES: usize = 200;
 
 /// Says what `came` has wrong, compared with the redirect URI that comes nearest to it.
 ///
-/// The registered ones are not listed: they may name hosts that are nobody's business. Of what came,
-/// scheme, host, port and path are repeated if one of its host is registered, and the host alone if none
-/// is: a page of ours shows no words of a stranger's choice. User name and query are not repeated, since
-/// they may hold secrets. `public`: whether the client is one, so that a loopback port may differ.
+/// The registered ones are not listed: they may name hosts that are nobody's business. Of what came, no
+/// more is repeated than scheme, host and port: a path can hold a stranger's words, which would then stand on
+/// a page of ours, and user name and query can hold secrets. `public`: whether the client is one, so that a
+/// loopback port may differ.
 pub(super) fn redirect_mismatch(registered: &[String], came: &str, public: bool) -> String {
     let address = |url: &Url| url.has_host() || url.scheme().contains('.');
     let Some(url) = Url::parse(came).ok().filter(address) else {
@@ -25,9 +25,14 @@ pub(super) fn redirect_mismatch(registered: &[String], came: &str, public: bool)
     };
     let nearest = registered
         .iter()
-        .filter_map(|registered| Url::parse(registered).ok())
-        .filter(of_the_same)
-        .map(|registered| differences(&registered, &url, public))
+        .filter_map(|text| {
+            Some((
+                Url::parse(text).ok()?,
+                public && RedirectUri::has_any_port(text),
+            ))
+        })
+        .filter(|(registered, _)| of_the_same(registered))
+        .map(|(registered, any_port)| differences(&registered, &url, any_port))
         .min_by_key(Vec::len);
     let difference = match nearest.as_deref() {
         None if url.has_host() => "none is registered for its host".to_owned(),
@@ -41,13 +46,14 @@ pub(super) fn redirect_mismatch(registered: &[String], came: &str, public: bool)
             parts.join(" and ")
         ),
     };
+    let origin = url.origin().ascii_serialization();
     let shown = match nearest.as_deref() {
         None if url.has_host() => url.host_str().unwrap_or_default(),
         None => url.scheme(),
         // As it was parsed it would look right.
         Some([]) => "",
-        Some(_) if is_anonymous(&url) => &url[..Position::AfterPath],
-        Some(_) => "",
+        Some(_) if url.origin().is_tuple() => &origin,
+        Some(_) => url.scheme(),
     };
     let shown = match shown.len() {
         1..=MAX_SHOWN_BYTES => format!(" ({shown})"),
@@ -60,27 +66,14 @@ fn is_anonymous(url: &Url) -> bool {
     url.username().is_empty() && url.password().is_none()
 }
 
-/// A public client's loopback address, whose port may differ (RFC 8252 §7.3).
-fn has_any_port(registered: &Url) -> bool {
-    registered.scheme() == "http"
-        && match registered.host() {
-            Some(Host::Ipv4(ip)) => ip == Ipv4Addr::LOCALHOST,
-            Some(Host::Ipv6(ip)) => ip == Ipv6Addr::LOCALHOST,
-            _ => false,
-        }
-}
-
 /// The parts in which two addresses of the same host differ.
-fn differences(registered: &Url, came: &Url, public: bool) -> Vec<&'static str> {
+fn differences(registered: &Url, came: &Url, any_port: bool) -> Vec<&'static str> {
     let (path, other) = (registered.path(), came.path());
     let slash = path.trim_end_matches('/') == other.trim_end_matches('/');
     [
         (registered.scheme() != came.scheme(), "its scheme"),
         // `None` is the scheme's own, so that another scheme alone is one difference.
-        (
-            registered.port() != came.port() && !(public && has_any_port(registered)),
-            "its port",
-        ),
+        (registered.port() != came.port() && !any_port, "its port"),
         (
             path != other,
             if slash {
@@ -102,14 +95,14 @@ fn differences(registered: &Url, came: &Url, public: bool) -> Vec<&'static str> 
 mod tests {
     use super::*;
 
-    fn told(came: &str) -> String {
+    fn told(came: &str, public: bool) -> String {
         let registered = [
             "https://profilio.example/callback",
             "https://internal.example:8443/cb?tenant=1",
             "com.example.app:/cb",
             "http://127.0.0.1/cb",
         ];
-        redirect_mismatch(&registered.map(str::to_owned), came, true)
+        redirect_mismatch(&registered.map(str::to_owned), came, public)
     }
 
     #[test]
@@ -117,7 +110,7 @@ mod tests {
         for (came, expected) in [
             (
                 "http://profilio.example/callback",
-                "(http://profilio.example/callback) is not registered for this client: it differs \
+                "(http://profilio.example) is not registered for this client: it differs \
                  from a registered one in its scheme",
             ),
             (
@@ -135,38 +128,51 @@ mod tests {
                  registered one: letter case, white space, a port that goes without saying, or dots \
                  in the path",
             ),
-            ("http://127.0.0.1:9999/wrong", "in its path"),
             (
                 "https://evil.example/your_account_is_locked",
                 "redirect_uri (evil.example) is not registered for this client: none is registered \
                  for its host",
             ),
-            ("com.example.app:/callback", "in its path"),
+            (
+                "com.example.app:/callback",
+                "(com.example.app) is not registered for this client: it differs from a registered \
+                 one in its path",
+            ),
             ("com.example.other:/cb", "none is registered for its scheme"),
         ] {
-            let told = told(came);
+            let told = told(came, true);
             assert!(told.ends_with(expected), "{came}: {told}");
         }
     }
 
     #[test]
+    fn a_loopback_port_is_at_fault_only_where_it_may_not_differ() {
+        let came = "http://127.0.0.1:9999/wrong";
+        assert!(told(came, true).ends_with("registered one in its path"));
+        assert!(told(came, false).ends_with("registered one in its port and its path"));
+    }
+
+    #[test]
     fn neither_registered_addresses_nor_secrets_of_what_came_are_repeated() {
         for came in [
-            "https://profilio.example/x",
+            "https://profilio.example/secret-word-of-a-stranger",
             "https://ada:secret@profilio.example/callback",
             "https://profilio.example/callback?token=secret#secret",
             "javascript:secret()",
             "/callback?secret",
             "",
         ] {
-            let told = told(came);
+            let told = told(came, false);
             assert!(!told.contains("secret"), "{told}");
             assert!(
                 !told.contains("internal") && !told.contains("com.example"),
                 "{told}"
             );
         }
-        let long = format!("https://profilio.example/{}", "x".repeat(200));
-        assert!(told(&long).len() < 300, "a long address is not repeated");
+        let long = format!("https://{}.example/", "x.".repeat(200));
+        assert!(
+            told(&long, false).len() < 300,
+            "a long host is not repeated"
+        );
     }
 }

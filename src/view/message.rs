@@ -129,7 +129,7 @@ impl Remedy {
                 "The link that led here is not right, which is the website’s mistake and not yours. \
                  Go back to the website; if it happens again, tell its makers what this page says."
             }
-            Self::Wait => "Nothing was lost: load this page again then.",
+            Self::Wait => "Nothing was lost: load this page again later.",
             Self::StartAgain => {
                 "Nothing was changed by opening this page. The way to sign in begins at the website."
             }

@@ -161,7 +161,7 @@ async fn axe_finds_nothing_on_any_error_page_and_each_says_what_to_do() {
         (
             "no-such-request",
             format!("{authorize}/req_00000000000000000000000000000000"),
-            "no such request",
+            "it ended long ago, or its id is not whole",
         ),
         (
             "openapi",
@@ -206,7 +206,7 @@ async fn axe_finds_nothing_on_any_error_page_and_each_says_what_to_do() {
     scene.browser.sees("Time ran out").await;
     examiner.examine(&scene.browser, "expired-reloaded").await;
     open().await;
-    scene.browser.sees("try again in").await;
+    scene.browser.sees("try again in 60 minutes").await;
     examiner.examine(&scene.browser, "too-many").await;
 
     // It does find what is wrong.
