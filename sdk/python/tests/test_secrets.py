@@ -7,14 +7,16 @@ import pickle
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from support.fake_issuer import CUT, DONE, Answer, FakeIssuer
 from support.issuer import Issuer
 from support.still_page import CALLBACK, StillPage
 from support.website import Website
 
-from auth_agent import AsyncAuthAgent, AuthAgent, AuthAgentError
+from auth_agent import AsyncAuthAgent, AuthAgent, AuthAgentError, ConfigurationError
 from auth_agent._transport import SyncTransport
 
 SECRET = "as_secret-of-the-agent"
@@ -33,12 +35,12 @@ def clean(text: str) -> None:
 
 
 def everything(error: BaseException) -> Iterator[str]:
-    """All that a crash reporter takes: texts, causes, and each variable of this package's frames."""
+    """All that a crash reporter takes: texts, causes, and the variables of all frames but the test's."""
     seen: BaseException | None = error
     while seen is not None:
         yield from (str(seen), repr(seen), repr(seen.args), repr(vars(seen)))
         for frame, _ in traceback.walk_tb(seen.__traceback__):
-            if frame.f_globals["__name__"].startswith("auth_agent"):
+            if frame.f_globals["__name__"] != __name__:
                 # The address that the browser is at is the website's affair.
                 yield repr(frame.f_locals).replace(CALLBACK, "")
         seen = seen.__cause__ or seen.__context__
@@ -99,6 +101,47 @@ def test_no_local_refusal_holds_a_secret(address: str) -> None:
         made("https://auth.example").sign_in(StillPage(address))
     for text in everything(error.value):
         clean(text)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"expected_origin": httpx.URL("https://shop.example")},
+        {"expected_origin": b"https://shop.example"},
+        {"expected_origin": ""},
+        {"expected_client_id": {"client_1"}},
+        {"expected_client_id": " "},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"timeout": None},
+        {"timeout": "60"},
+        {"timeout": True},
+        {"timeout": -1},
+    ],
+)
+def test_an_argument_that_is_not_understood_is_refused_and_shows_no_secret(
+    change: dict[str, Any], sent: list[httpx.Request]
+) -> None:
+    agent = made("https://auth.example")
+    for sign_in in (
+        lambda: agent.sign_in(StillPage("https://auth.example/authorize/req_1"), **change),
+        lambda: agent.sign_in_over_http("https://auth.example/authorize?x", **change),
+    ):
+        with pytest.raises(ConfigurationError, match=next(iter(change))) as error:
+            sign_in()
+        for text in everything(error.value):
+            clean(text)
+    assert sent == []
+
+
+@pytest.mark.parametrize("change", [{"issuer": "ftp://x"}, {"model": ""}, {"agent_id": 1}])
+def test_no_fault_of_an_argument_holds_a_secret(change: dict[str, Any]) -> None:
+    given = {**GIVEN, "issuer": "https://auth.example", **change}
+    for make in (AuthAgent, AuthAgent.from_env, AsyncAuthAgent):
+        with pytest.raises(ConfigurationError) as error:
+            make(**given)
+        for text in everything(error.value):
+            clean(text)
 
 
 def test_no_fault_of_the_settings_holds_a_secret(

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.issuer import ADMIN_KEY, PROGRAM, Issuer
@@ -58,11 +59,58 @@ def test_the_environment_then_the_file_that_it_names(
     assert (made.issuer, made.agent_id, made.model) == ("https://auth.example", "agent_1", "m")
     assert secret_of(made) == SECRET
     monkeypatch.setenv("AUTH_AGENT_ID", "agent_2")
+    monkeypatch.setenv("AUTH_AGENT_SECRET", "as_2")
     assert AuthAgent.from_env().agent_id == "agent_2"
-    assert AsyncAuthAgent.from_env(agent_id="agent_3").agent_id == "agent_3"
+    assert secret_of(AuthAgent.from_env()) == "as_2"
+    assert AsyncAuthAgent.from_env(agent_id="agent_3", agent_secret="as_3").agent_id == "agent_3"
     # A file that is named here comes before the environment.
     assert AuthAgent.from_file(path).agent_id == "agent_1"
     assert AuthAgent.from_file(path, model="n").model == "n"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as editors of Windows begin a file
+    assert AuthAgent.from_file(path).agent_id == "agent_1"
+
+
+def test_what_is_given_and_says_nothing_is_refused_and_never_replaced(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in GOOD.items():
+        variable = name.removeprefix("agent_").upper()
+        monkeypatch.setenv(f"AUTH_AGENT_{variable}", value)
+    odd: list[Any] = ["", " ", b"https://auth.example", 1, []]
+    for value in odd:
+        for name in GOOD:
+            with pytest.raises(ConfigurationError, match=f"{name} must be text"):
+                AuthAgent.from_env(**{name: value})
+    path = tmp_path / "agent.json"
+    for name in (*GOOD, "secret_file"):
+        for value in ("", " ", 1, []):
+            path.write_text(json.dumps({"issuer": "https://auth.example", name: value}))
+            with pytest.raises(ConfigurationError, match=f"{name} must be text"):
+                AuthAgent.from_file(path)
+    for no_path in (None, b"agent.json", 1):
+        with pytest.raises(ConfigurationError, match="path must be"):
+            AuthAgent.from_file(no_path)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="no path"):
+        AuthAgent.from_file("agent\0.json")
+
+
+def test_a_secret_goes_with_its_own_agent_and_to_no_issuer_of_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps({**GOOD, "issuer": "https://other.example"}))
+    monkeypatch.setenv("AUTH_AGENT_CREDENTIALS_FILE", str(path))
+    assert AuthAgent.from_env().issuer == "https://other.example"
+    with pytest.raises(ConfigurationError, match="in the same place"):
+        AuthAgent.from_env(agent_id="agent_2")
+    monkeypatch.setenv("AUTH_AGENT_SECRET", "as_2")
+    with pytest.raises(ConfigurationError, match="in the same place"):
+        AuthAgent.from_env()
+    monkeypatch.setenv("AUTH_AGENT_ID", "agent_2")
+    with pytest.raises(ConfigurationError, match="give issuer there too"):
+        AuthAgent.from_env()
+    monkeypatch.setenv("AUTH_AGENT_ISSUER", "https://auth.example")
+    assert AuthAgent.from_env().issuer == "https://auth.example"
 
 
 @pytest.mark.parametrize("to_file", [False, True])
@@ -103,10 +151,13 @@ def test_the_file_is_what_the_command_line_prints(
         ({"issuer": "https://auth.example:port"}, "not a URL"),
         ({"issuer": "https://auth\n.example"}, "not a URL"),
         ({"issuer": "ftp://auth.example"}, "https"),
-        ({"issuer": ""}, "issuer is missing"),
+        ({"issuer": ""}, "issuer must be text"),
         ({"issuer": None}, "issuer is missing"),
         ({"agent_id": None}, "agent_id is missing"),
-        ({"agent_secret": " "}, "agent_secret is missing"),
+        ({"agent_secret": " "}, "agent_secret must be text"),
+        ({"agent_secret": SECRET.encode()}, "agent_secret must be text"),
+        ({"model": 4}, "model must be text"),
+        ({"issuer": "http://auth.localhost"}, "https"),
         ({"model": "m" * 129}, "128 printable"),
         ({"model": "a\nb"}, "printable"),
         ({"model": "a\u202eb"}, "printable"),

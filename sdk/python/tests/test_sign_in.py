@@ -7,15 +7,15 @@ import httpx
 import pytest
 from conftest import arguments
 from support.drivers import Tab, until
-from support.issuer import Issuer
+from support.issuer import Issuer, free_port
 from support.website import Website
 
 from auth_agent import (
     AccessDenied,
     InvalidAgent,
-    InvalidRequest,
     OriginMismatch,
     PageChanged,
+    RedirectFailed,
     Refused,
     SignIn,
 )
@@ -62,7 +62,6 @@ async def test_a_refusal_says_why_and_leaves_the_page_open(
     refusals: list[tuple[dict[str, str], dict[str, Any], type[Refused]]] = [
         (agent, {"expected_origin": "https://other.example"}, OriginMismatch),
         (agent, {"expected_client_id": "client_other"}, OriginMismatch),
-        (agent, {"expected_origin": ""}, InvalidRequest),
         (wrong, {}, InvalidAgent),
         (suspended, {}, AccessDenied),
     ]
@@ -73,6 +72,16 @@ async def test_a_refusal_says_why_and_leaves_the_page_open(
         assert refused.value.error in str(refused.value)
         assert not refused.value.authenticated
     assert (await tab.sign_in(agent)).binding == "browser"
+
+
+async def test_a_website_that_does_not_answer_is_no_place_to_have_gone_on_to(
+    tab: Tab, agent: dict[str, str], issuer: Issuer
+) -> None:
+    callback = f"http://127.0.0.2:{free_port('127.0.0.2')}/callback"
+    await tab.goto(issuer.authorize(issuer.client(callback)["client_id"], callback))
+    with pytest.raises(RedirectFailed, match=r"no page of http://127\.0\.0\.2:") as failed:
+        await tab.sign_in(agent, timeout=5)
+    assert failed.value.authenticated
 
 
 # The window of Selenium, and the tab of browser-use, are theirs to choose.

@@ -1,18 +1,18 @@
 """The agents, for synchronous and asynchronous libraries."""
 
 import os
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from ._over_http import HttpSignIn, sign_in_over_http
-from ._settings import from_arguments, from_environment, from_file
+from ._settings import from_arguments, from_environment, from_file, hide
 from ._sign_in import Identity, Purpose, SignIn, sign_in
 from ._transport import AsyncTransport, SyncTransport, run
 from ._waiting_page import WaitingRequest, read_waiting_page
 from .drivers import AsyncPage, Page, async_browser_of, browser_of
 from .errors import NothingSent, UnsupportedPage
 
-_TIMEOUT = 60.0
+TIMEOUT = 60.0
+"""Seconds that a sign-in may take, unless the call says otherwise."""
 
 _A = TypeVar("_A", bound="BaseAgent")
 
@@ -37,11 +37,12 @@ class BaseAgent:
             ConfigurationError: it names the argument at fault.
         """
         given = {
-            "issuer": issuer,
-            "agent_id": agent_id,
-            "agent_secret": agent_secret,
-            "model": model,
+            "issuer": hide(issuer),
+            "agent_id": hide(agent_id),
+            "agent_secret": hide(agent_secret),
+            "model": hide(model),
         }
+        del agent_secret  # a traceback shows the variables of each frame
         self._identity = from_arguments(given)
 
     @classmethod
@@ -57,17 +58,19 @@ class BaseAgent:
 
         What no argument gives is taken from `AUTH_AGENT_ISSUER`, `AUTH_AGENT_ID`, `AUTH_AGENT_SECRET`
         and `AUTH_AGENT_MODEL`, and what is not there from the file that `AUTH_AGENT_CREDENTIALS_FILE`
-        names (see `from_file`).
+        names (see `from_file`). `agent_id` and `agent_secret` have to come from the same place of these,
+        and an `issuer` of the file is good for the file's own agent only.
 
         Raises:
             ConfigurationError: it says what is missing and where it is looked for.
         """
         given = {
-            "issuer": issuer,
-            "agent_id": agent_id,
-            "agent_secret": agent_secret,
-            "model": model,
+            "issuer": hide(issuer),
+            "agent_id": hide(agent_id),
+            "agent_secret": hide(agent_secret),
+            "model": hide(model),
         }
+        del agent_secret  # a traceback shows the variables of each frame
         return cls._of(from_environment(given))
 
     @classmethod
@@ -81,12 +84,13 @@ class BaseAgent:
         """An agent as a JSON file says it, such as `auth-agent agent create --json` prints it.
 
         Its fields are `agent_id` and `agent_secret` (or `secret_file`, a path beside it), to which
-        `issuer` and `model` may be added. What it does not have is taken from the environment.
+        `issuer` and `model` may be added. What it does not have is taken from the environment,
+        `agent_id` and `agent_secret` both or neither.
 
         Raises:
             ConfigurationError: it says what is wrong with the file, or missing.
         """
-        return cls._of(from_file(Path(path), {"issuer": issuer, "model": model}))
+        return cls._of(from_file(path, {"issuer": hide(issuer), "model": hide(model)}))
 
     @classmethod
     def _of(cls: type[_A], identity: Identity) -> _A:
@@ -111,6 +115,8 @@ class BaseAgent:
 
     def __repr__(self) -> str:
         name = type(self).__name__
+        if not hasattr(self, "_identity"):  # of one whose settings were refused
+            return f"<{name} without settings>"
         return f"{name}(issuer={self.issuer!r}, agent_id={self.agent_id!r}, model={self.model!r})"
 
     def __reduce__(self) -> NoReturn:
@@ -157,20 +163,21 @@ class AuthAgent(BaseAgent):
         *,
         expected_origin: str | None = None,
         expected_client_id: str | None = None,
-        timeout: float = _TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> SignIn:
-        """Signs in at the waiting page that is open, and waits until the browser has left it.
+        """Signs in at the waiting page that is open, and waits until the browser is at the website.
 
-        The call is bound to that browser by its own cookie of the request.
+        That is any address of the web but the issuer's: an error page of the browser is none. The call is bound to that browser by its own cookie of the request.
 
         Args:
             page: Playwright's `Page`, or Selenium's `WebDriver`.
             expected_origin: origin of the website that the agent means to sign in to, such as
                 `https://shop.example`. Take it from the agent's task, not from the page.
             expected_client_id: the same by the website's `client_id`.
-            timeout: for all of it, in seconds.
+            timeout: for all of it, in seconds, not negative.
 
         Raises:
+            ConfigurationError: for an argument that is not understood, or is empty.
             SignInError: it says why. If it is a `NothingSent`, nothing was sent to anybody; if it is
                 a `Refused`, it is the issuer's answer, and the page stays open.
         """
@@ -184,7 +191,7 @@ class AuthAgent(BaseAgent):
         *,
         expected_origin: str | None = None,
         expected_client_id: str | None = None,
-        timeout: float = _TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> HttpSignIn:
         """Signs in without a browser, for a program that is itself what waits.
 
@@ -238,7 +245,7 @@ class AsyncAuthAgent(BaseAgent):
         *,
         expected_origin: str | None = None,
         expected_client_id: str | None = None,
-        timeout: float = _TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> SignIn:
         """See `AuthAgent.sign_in`; the page is Playwright's `Page` or browser-use's `BrowserSession`."""
         purpose = Purpose(expected_origin, expected_client_id, timeout)
@@ -251,7 +258,7 @@ class AsyncAuthAgent(BaseAgent):
         *,
         expected_origin: str | None = None,
         expected_client_id: str | None = None,
-        timeout: float = _TIMEOUT,
+        timeout: float = TIMEOUT,
     ) -> HttpSignIn:
         """See `AuthAgent.sign_in_over_http`."""
         purpose = Purpose(expected_origin, expected_client_id, timeout)

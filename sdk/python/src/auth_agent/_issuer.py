@@ -78,7 +78,7 @@ def _canonical(url: httpx.URL) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    if host in ("localhost", "[::1]") or host.endswith(".localhost"):  # RFC 6761 §6.3
+    if host in ("localhost", "[::1]"):
         return True
     try:
         return ipaddress.IPv4Address(host).is_loopback

@@ -15,7 +15,14 @@ from ._text import one_line
 from ._transport import ANSWER_WITHIN, Lost, Transport
 from ._waiting_page import REQUEST_ID, Place, WaitingRequest, place_of, request_cookie, request_of
 from .drivers.browser import Cookie
-from .errors import NotAWaitingPage, RedirectTimeout, Unavailable, UnexpectedAnswer, WrongIssuer
+from .errors import (
+    NotAWaitingPage,
+    RedirectFailed,
+    RedirectTimeout,
+    Unavailable,
+    UnexpectedAnswer,
+    WrongIssuer,
+)
 
 
 @dataclass(frozen=True)
@@ -72,22 +79,23 @@ async def _get(
     transport: Transport, address: str, deadline: float, cookie: Secret | None = None
 ) -> httpx.Response:
     within = min(ANSWER_WITHIN, deadline - time.monotonic())
-    headers = {"cookie": cookie.reveal()} if cookie else {}
     try:
         if within > 0:
-            return await transport.send(httpx.Request("GET", address, headers=headers), within)
+            return await transport.send(_request(address, cookie), within)
         reason = "no answer in time"
     except Lost as lost:
         reason = str(lost)
     raise Unavailable(f"the issuer cannot be reached: {reason}")
 
 
+def _request(address: str, cookie: Secret | None) -> httpx.Request:
+    headers = {"cookie": cookie.reveal()} if cookie else {}
+    return httpx.Request("GET", address, headers=headers)
+
+
 def _waiting(page: httpx.Response) -> WaitingRequest:
     if page.is_redirect:
-        # Whoever built the request is told by way of its redirect URI; its error is all that we say.
-        error = httpx.URL(page.headers["location"]).params
-        said = f"{error.get('error', '')}: {error.get('error_description', '')}"
-        raise UnexpectedAnswer(f"the issuer refuses the website's request: {one_line(said)}")
+        raise UnexpectedAnswer(_said_by_redirect(page))
     if page.status_code in (429, 502, 503, 504):
         raise Unavailable(f"the issuer answers {page.status_code}: try again later")
     request = request_of(_script(page.text)) if page.status_code == 200 else None
@@ -99,15 +107,32 @@ def _waiting(page: httpx.Response) -> WaitingRequest:
     return request
 
 
+def _said_by_redirect(page: httpx.Response) -> str:
+    # Whoever built the request is told by way of its redirect URI; its error is all that we say.
+    try:
+        said = httpx.URL(page.headers.get("location", "")).params
+    except httpx.InvalidURL:
+        said = httpx.QueryParams()
+    if not said.get("error"):
+        return "the issuer answered with a redirect: is the issuer's address right?"
+    error = f"{said['error']}: {said.get('error_description', '')}"
+    return f"the issuer refuses the website's request: {one_line(error)}"
+
+
 async def _redirect(
     transport: Transport, issuer: Issuer, request_id: str, cookie: Secret, deadline: float
 ) -> str:
     address = f"{issuer.identifier}/api/check-status?request_id={request_id}"
     try:
         response = await _get(transport, address, deadline, cookie)
-        redirect_to = response.json().get("redirect_to")
+        answer = response.json()
+        status, redirect_to = answer.get("status"), answer.get("redirect_to")
     except (Unavailable, ValueError, AttributeError):
-        redirect_to = None
+        status, redirect_to = None, None
+    if status in ("denied", "expired"):  # the way back then holds an error, and no code
+        raise RedirectFailed(
+            f"signed in, but the request is {status} since then: start again from the website"
+        )
     if isinstance(redirect_to, str):
         return redirect_to
     raise RedirectTimeout(

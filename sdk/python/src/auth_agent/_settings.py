@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from ._issuer import parse_issuer
 from ._secret import Secret
 from ._sign_in import Identity
-from ._text import is_printable
+from ._text import is_printable, one_line
 from .errors import ConfigurationError
 
 FILE_VARIABLE = "AUTH_AGENT_CREDENTIALS_FILE"
@@ -22,53 +23,103 @@ _VARIABLES = {
 }
 
 
-_Settings = Mapping[str, Secret]
-"""By name. All values are kept like secrets: none is to be seen in a traceback's variables."""
+@dataclass(frozen=True)
+class Unusable:
+    """What is given, and is no text or says nothing. It does not hold it."""
 
 
-def from_arguments(given: Mapping[str, str | None]) -> Identity:
+Given = Secret | Unusable | None
+"""A setting, kept like a secret: none is to be seen in a traceback's variables. None is not given."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    where: str
+    """As an error names it."""
+    settings: Mapping[str, Given]
+    is_file: bool = False
+
+    def has(self, name: str) -> bool:
+        return self.settings.get(name) is not None
+
+
+def hide(value: object) -> Given:
+    """Takes a setting, whatever it is. It raises nothing, as a traceback would show the setting."""
+    if value is None:
+        return None
+    return Secret(value) if isinstance(value, str) and value.strip() else Unusable()
+
+
+def from_arguments(given: Mapping[str, Given]) -> Identity:
     """An agent of which all is given.
 
     Raises:
         ConfigurationError: it names the argument at fault.
     """
-    return _identity(_hidden(given))
+    source = _Source("an argument", given)
+    return _identity({name: _text(source, name) for name in given if source.has(name)})
 
 
-def from_environment(overrides: Mapping[str, str | None]) -> Identity:
+def from_environment(overrides: Mapping[str, Given]) -> Identity:
     """What is not overridden is taken from the environment, then from the file that it names.
 
     Raises:
         ConfigurationError: it says what is missing and where it is looked for.
     """
     path = os.environ.get(FILE_VARIABLE)
-    file: _Settings = _read_file(Path(path)) if path else {}
-    return _first_of(_hidden(overrides), _environment(), file)
+    files = [_read_file(Path(path))] if path else []
+    return _first_of(_Source("an argument", overrides), _environment(), *files)
 
 
-def from_file(path: Path, overrides: Mapping[str, str | None]) -> Identity:
+def from_file(path: str | os.PathLike[str], overrides: Mapping[str, Given]) -> Identity:
     """What is not overridden is taken from the file, then from the environment.
 
     Raises:
         ConfigurationError: it says what is missing and where it is looked for.
     """
-    return _first_of(_hidden(overrides), _read_file(path), _environment())
+    given: object = path
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+        raise ConfigurationError("path must be the path of a file")
+    return _first_of(_Source("an argument", overrides), _read_file(Path(path)), _environment())
 
 
-def _first_of(*sources: _Settings) -> Identity:
+def _first_of(*sources: _Source) -> Identity:
+    """Takes each setting from the first source that has it, and what belongs together from one."""
     found: dict[str, Secret] = {}
+    origin: dict[str, _Source] = {}
     for name, variable in _VARIABLES.items():
-        value = next((source[name] for source in sources if name in source), None)
-        if value is None:
+        source = next((source for source in sources if source.has(name)), None)
+        if source is None:
             raise ConfigurationError(
                 f"{name} is missing: set {variable}, or {name} in the file that "
                 f"{FILE_VARIABLE} names"
             )
-        found[name] = value
+        found[name], origin[name] = _text(source, name), source
+    of_id, of_secret = origin["agent_id"], origin["agent_secret"]
+    if of_id is not of_secret:
+        raise ConfigurationError(
+            f"agent_id is of {of_id.where} and agent_secret of {of_secret.where}: "
+            "give both in the same place"
+        )
+    # A secret goes to no issuer that came with another agent's.
+    if origin["issuer"].is_file and of_secret is not origin["issuer"]:
+        raise ConfigurationError(
+            f"issuer is of {origin['issuer'].where} and agent_secret of {of_secret.where}: "
+            "give issuer there too"
+        )
     return _identity(found)
 
 
-def _identity(settings: _Settings) -> Identity:
+def _text(source: _Source, name: str) -> Secret:
+    value = source.settings[name]
+    if isinstance(value, Secret):
+        return value
+    raise ConfigurationError(
+        f"{name} must be text that is not empty, which that of {source.where} is not"
+    )
+
+
+def _identity(settings: Mapping[str, Secret]) -> Identity:
     issuer = parse_issuer(settings["issuer"].reveal() if "issuer" in settings else None)
     for name in _VARIABLES:
         if name not in settings:
@@ -79,45 +130,44 @@ def _identity(settings: _Settings) -> Identity:
     return Identity(issuer, settings["agent_id"].reveal(), settings["agent_secret"], model)
 
 
-def _environment() -> _Settings:
-    return _hidden({name: os.environ.get(variable) for name, variable in _VARIABLES.items()})
+def _environment() -> _Source:
+    # A variable that is set to nothing is one that is not set, as everywhere.
+    given = {name: hide(os.environ.get(variable) or None) for name, variable in _VARIABLES.items()}
+    return _Source("the environment", given)
 
 
-def _hidden(given: Mapping[str, object]) -> _Settings:
-    return {
-        name: Secret(value)
-        for name, value in given.items()
-        if isinstance(value, str) and value.strip()
-    }
-
-
-def _read_file(path: Path) -> _Settings:
+def _read_file(path: Path) -> _Source:
     """Reads the JSON that `auth-agent agent create --json` prints, `issuer` and `model` added."""
     fields = _parse(_read(path))
     if fields is None:
         raise ConfigurationError(
             f"{path} is not a JSON object: give what agent create --json printed"
         )
-    if "agent_secret" not in fields and "secret_file" in fields:
-        secret = _read(path.parent / fields["secret_file"].reveal())
-        return {**fields, "agent_secret": Secret(secret.reveal().strip())}
-    return fields
+    source = _Source(str(path), fields, is_file=True)
+    if source.has("agent_secret") or not source.has("secret_file"):
+        return source
+    secret = _read(path.parent / _text(source, "secret_file").reveal())
+    return replace(source, settings={**fields, "agent_secret": hide(secret.reveal().strip())})
 
 
-def _parse(text: Secret) -> _Settings | None:
+def _parse(text: Secret) -> Mapping[str, Given] | None:
     try:
         value: object = json.loads(text.reveal())
     except (ValueError, RecursionError):
         return None
-    return _hidden(cast(dict[str, object], value)) if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    return {name: hide(field) for name, field in cast(dict[str, object], value).items()}
 
 
 def _read(path: Path) -> Secret:
     try:
-        return Secret(path.read_text(encoding="utf-8"))
+        return Secret(path.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError:
         reason = "it is not UTF-8"
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
+    except ValueError:  # a NUL in it
+        reason = "that is no path"
     # Beyond the handler: a decoding error holds the bytes that it failed on.
-    raise ConfigurationError(f"{path} cannot be read: {reason}")
+    raise ConfigurationError(f"{one_line(path)} cannot be read: {reason}")

@@ -1,5 +1,6 @@
 """A sign-in from the open page to the website, the same for every library that drives a browser."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -7,9 +8,9 @@ from ._authenticate import Binding, Call, authenticate
 from ._issuer import Issuer
 from ._secret import Secret
 from ._transport import Transport
-from ._waiting_page import place_of, proof_of, read_waiting_page
+from ._waiting_page import WaitingRequest, place_of, proof_of, read_waiting_page
 from .drivers.browser import Browser, BrowserGone
-from .errors import PageClosed, RedirectTimeout
+from .errors import ConfigurationError, PageClosed, RedirectFailed, RedirectTimeout
 
 _LOOK_AGAIN = 0.025  # seconds
 
@@ -26,11 +27,27 @@ class Identity:
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a sign-in is meant for, and how long it may take."""
+    """What a sign-in is meant for, and how long it may take.
+
+    Raises:
+        ConfigurationError: if a guard is given and says nothing, or the timeout is no number of seconds.
+    """
 
     expected_origin: str | None
     expected_client_id: str | None
     timeout: float
+
+    def __post_init__(self) -> None:
+        for name in ("expected_origin", "expected_client_id"):
+            guard: object = getattr(self, name)
+            if guard is not None and not (isinstance(guard, str) and guard.strip()):
+                raise ConfigurationError(
+                    f"{name} must be text that is not empty; leave it out if any website will do"
+                )
+        timeout: object = self.timeout
+        is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+        if not is_number or not 0 <= self.timeout < math.inf:
+            raise ConfigurationError("timeout must be a number of seconds, 0 or more, and finite")
 
     def call(self, identity: Identity, request_id: str, cookie: Secret) -> Call:
         """The call that authenticates it."""
@@ -56,13 +73,13 @@ class SignIn:
     client_name: str
     """What the website calls itself: its own word."""
     redirect_origin: str
-    """Scheme, host and port that the browser went on to."""
+    """Scheme, host and port of the website's callback; without the port on this machine."""
 
 
 async def sign_in(
     browser: Browser, transport: Transport, identity: Identity, purpose: Purpose
 ) -> SignIn:
-    """Signs in at the waiting page that is open, and waits until the browser has left it."""
+    """Signs in at the waiting page that is open, and waits until the browser is at the website."""
     deadline = time.monotonic() + purpose.timeout
     issuer = identity.issuer
     waiting = await read_waiting_page(browser, issuer)
@@ -71,21 +88,50 @@ async def sign_in(
     cookie = Secret(f"{proof.name}={proof.value}")
     call = purpose.call(identity, request.request_id, cookie)
     binding = await authenticate(transport, issuer, call, deadline)
-    await _left(browser, issuer, request.request_id, deadline)
+    await _left(browser, issuer, request, deadline)
     return SignIn(request.request_id, binding, request.client_name, request.redirect_origin)
 
 
-async def _left(browser: Browser, issuer: Issuer, request_id: str, deadline: float) -> None:
+async def _left(
+    browser: Browser, issuer: Issuer, request: WaitingRequest, deadline: float
+) -> None:
+    """Waits until the browser shows a page of the website, or of where that has sent it on to."""
     try:
-        while _waits(issuer, await browser.address(), request_id):
+        while not _has_gone_on(issuer, address := await browser.address(), request):
             if time.monotonic() > deadline:
-                raise RedirectTimeout(
-                    "signed in, but the browser did not go on to the website in time: "
-                    "reload the page"
-                )
+                waits = _waits(issuer, address, request.request_id)
+                del address  # it may hold the code
+                raise _still_waits() if waits else _went_astray(request)
             await browser.pause(_LOOK_AGAIN)
     except BrowserGone:
         raise PageClosed("signed in, but the page was closed before it went on") from None
+
+
+def _still_waits() -> RedirectTimeout:
+    return RedirectTimeout(
+        "signed in, but the browser did not go on to the website in time: reload the page"
+    )
+
+
+def _went_astray(request: WaitingRequest) -> RedirectFailed:
+    return RedirectFailed(
+        f"signed in, but the browser shows no page of {request.redirect_origin}: the website did "
+        "not answer, or the page was led elsewhere. Start again from the website"
+    )
+
+
+def _has_gone_on(issuer: Issuer, address: str, request: WaitingRequest) -> bool:
+    """Whether that is a page of the web: the website's, or one that it has sent the browser on to.
+
+    An error page of the browser is none, nor is one of the issuer's, unless the website is on its origin.
+    """
+    if _waits(issuer, address, request.request_id):
+        return False
+    if issuer.path_of(address) is not None:
+        # On this machine the website's origin is told without its port.
+        without_port = f"{issuer.origin.partition(':')[0]}://{issuer.host}"
+        return request.redirect_origin in (issuer.origin, without_port)
+    return address.startswith(("https://", "http://"))
 
 
 def _waits(issuer: Issuer, address: str, request_id: str) -> bool:

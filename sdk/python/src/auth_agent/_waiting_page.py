@@ -37,7 +37,7 @@ class WaitingRequest:
     client_name: str
     """What the website calls itself: its own word, hostile perhaps, at most 64 characters."""
     redirect_origin: str
-    """Scheme, host and port that the browser goes on to."""
+    """Scheme, host and port that the browser goes on to; without the port on this machine."""
     scope: str
     """What the website asks for (RFC 6749 §3.3)."""
 

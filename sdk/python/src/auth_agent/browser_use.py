@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from browser_use import ActionResult, BrowserSession
 from pydantic import BaseModel, Field
 
-from ._agent import AsyncAuthAgent
+from ._agent import TIMEOUT, AsyncAuthAgent
+from ._sign_in import Purpose
 from .errors import SignInError
 
 __all__ = ["add_sign_in"]
@@ -64,7 +65,12 @@ def add_sign_in(
         expected_origin: origin of the one website that may be signed in to. Without it the tool asks the
             model which website its task names, and the issuer refuses any other.
         expected_client_id: the same by the website's `client_id`.
+
+    Raises:
+        ConfigurationError: for an expectation that is given and empty.
     """
+
+    Purpose(expected_origin, expected_client_id, TIMEOUT)  # refuses a guard that says nothing
 
     async def sign_in_with_auth_agent(browser_session: BrowserSession) -> ActionResult:
         return await _sign_in(agent, browser_session, expected_origin or "", expected_client_id)

@@ -17,6 +17,7 @@ __all__ = [
     "OriginMismatch",
     "PageChanged",
     "PageClosed",
+    "RedirectFailed",
     "RedirectTimeout",
     "Refused",
     "RequestClosed",
@@ -203,6 +204,13 @@ class RedirectTimeout(SignInError):
     """Signed in, but the browser did not go on to the website in time."""
 
     error = "redirect_timeout"
+    authenticated = True
+
+
+class RedirectFailed(SignInError):
+    """Signed in, but the browser shows no page of the website, such as one of the browser's errors."""
+
+    error = "redirect_failed"
     authenticated = True
 
 

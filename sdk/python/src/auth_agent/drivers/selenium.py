@@ -24,9 +24,14 @@ class SeleniumBrowser:
 
     async def address(self) -> str:
         try:
-            return self._driver.current_url
+            address = self._driver.current_url
         except Exception:
             raise BrowserGone from None
+        # For an error page Chrome's driver tells the address that could not be opened.
+        shown = await self.evaluate("location.href")
+        if isinstance(shown, str) and shown.startswith("chrome-error:"):
+            return shown
+        return address
 
     async def evaluate(self, expression: str) -> object:
         try:
