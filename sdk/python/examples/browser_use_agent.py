@@ -11,6 +11,7 @@ Its settings come from the environment:
 
 import asyncio
 import os
+import time
 
 from browser_use import Agent, BrowserSession, Tools
 
@@ -33,16 +34,18 @@ async def with_a_model(session: BrowserSession, task: str) -> None:
 
 async def without(session: BrowserSession) -> None:
     await session.navigate_to(website + "/login")
-    while not await agent.is_waiting_page(session):
+    deadline = time.monotonic() + 30
+    while not await agent.is_waiting_page(session) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
+    await agent.request_of(session)  # if it is none by now, this says why
     done = await agent.sign_in(session, expected_origin=website)
     print(f"Signed in to {done.redirect_origin}, bound by {done.binding}")
     page = await session.must_get_current_page()
-    while not (
-        name := await page.evaluate("() => document.querySelector('h1')?.textContent ?? ''")
-    ):
+    heading = "() => document.querySelector('h1')?.textContent ?? ''"
+    deadline = time.monotonic() + 30
+    while not (name := await page.evaluate(heading)) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
-    print(name)
+    print(name or "The website shows no heading")
 
 
 async def main() -> None:

@@ -7,6 +7,7 @@ Its settings come from the environment:
 """
 
 import os
+import time
 
 from playwright.sync_api import sync_playwright
 
@@ -20,8 +21,10 @@ with sync_playwright() as playwright:
     page = browser.new_page()
     page.goto(website)
     page.get_by_role("link", name="Sign in with Auth Agent").click()
-    while not agent.is_waiting_page(page):
+    deadline = time.monotonic() + 30
+    while not agent.is_waiting_page(page) and time.monotonic() < deadline:
         page.wait_for_timeout(100)
+    agent.request_of(page)  # if it is none by now, this says why
 
     done = agent.sign_in(page, expected_origin=website)
     print(f"Signed in to {done.redirect_origin}, bound by {done.binding}")

@@ -62,7 +62,7 @@ async def test_an_agent_signs_in_with_the_cookie_that_no_other_host_can_set(
 
 
 def test_a_certificate_that_is_not_trusted_gets_nothing(https: Https) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="the certificate is not trusted: self-signed"):
         AuthAgent(**https.agent).sign_in_over_http(https.authorize())
 
 

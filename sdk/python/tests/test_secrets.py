@@ -137,7 +137,8 @@ def test_an_argument_that_is_not_understood_is_refused_and_shows_no_secret(
 @pytest.mark.parametrize("change", [{"issuer": "ftp://x"}, {"model": ""}, {"agent_id": 1}])
 def test_no_fault_of_an_argument_holds_a_secret(change: dict[str, Any]) -> None:
     given = {**GIVEN, "issuer": "https://auth.example", **change}
-    for make in (AuthAgent, AuthAgent.from_env, AsyncAuthAgent):
+    ways: list[Callable[..., object]] = [AuthAgent, AuthAgent.from_env, AsyncAuthAgent]
+    for make in ways:
         with pytest.raises(ConfigurationError) as error:
             make(**given)
         for text in everything(error.value):

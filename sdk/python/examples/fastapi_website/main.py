@@ -67,7 +67,7 @@ async def callback(request: Request) -> Response:
         return HTMLResponse(page(f"<p>Not signed in: {html.escape(error.error)}.</p>"), 400)
     claims = tokens["userinfo"]  # those of the ID token, its signature, issuer and nonce checked
     request.session["visitor"] = {
-        key: claims[key] for key in ("sub", "agent_id", "binding", "name")
+        key: claims.get(key) for key in ("sub", "agent_id", "binding", "name")
     }
     return RedirectResponse("/", 303)
 
