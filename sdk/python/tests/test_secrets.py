@@ -123,10 +123,11 @@ def test_an_argument_that_is_not_understood_is_refused_and_shows_no_secret(
     change: dict[str, Any], sent: list[httpx.Request]
 ) -> None:
     agent = made("https://auth.example")
-    for sign_in in (
+    ways: list[Callable[[], object]] = [
         lambda: agent.sign_in(StillPage("https://auth.example/authorize/req_1"), **change),
         lambda: agent.sign_in_over_http("https://auth.example/authorize?x", **change),
-    ):
+    ]
+    for sign_in in ways:
         with pytest.raises(ConfigurationError, match=next(iter(change))) as error:
             sign_in()
         for text in everything(error.value):

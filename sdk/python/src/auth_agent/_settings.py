@@ -77,10 +77,11 @@ def from_file(path: str | os.PathLike[str], overrides: Mapping[str, Given]) -> I
     Raises:
         ConfigurationError: it says what is missing and where it is looked for.
     """
-    given: object = path
-    if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
-        raise ConfigurationError("path must be the path of a file")
-    return _first_of(_Source("an argument", overrides), _read_file(Path(path)), _environment())
+    try:
+        where = Path(path)
+    except TypeError:
+        raise ConfigurationError("path must be the path of a file") from None
+    return _first_of(_Source("an argument", overrides), _read_file(where), _environment())
 
 
 def _first_of(*sources: _Source) -> Identity:

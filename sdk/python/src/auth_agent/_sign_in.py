@@ -44,7 +44,7 @@ class Purpose:
                 raise ConfigurationError(
                     f"{name} must be text that is not empty; leave it out if any website will do"
                 )
-        timeout: object = self.timeout
+        timeout: object = getattr(self, "timeout")  # whatever its type says
         is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
         if not is_number or not 0 <= self.timeout < math.inf:
             raise ConfigurationError("timeout must be a number of seconds, 0 or more, and finite")

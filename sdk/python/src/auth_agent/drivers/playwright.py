@@ -52,8 +52,11 @@ class PlaywrightBrowser:
     async def evaluate(self, expression: str) -> object:
         try:
             return self._page.evaluate(expression)
-        except Exception:  # the page went elsewhere; what it is now is looked at next
-            return None
+        except Exception as error:
+            # Called in another thread than its own: that is the caller's fault, and said by its name.
+            if type(error).__module__.startswith("greenlet"):
+                raise
+            return None  # the page went elsewhere; what it is now is looked at next
 
     async def cookies(self, origin: str) -> list[Cookie]:
         try:
