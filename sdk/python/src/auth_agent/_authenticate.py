@@ -112,7 +112,10 @@ async def _once(
     try:
         response = await transport.send(call.to(issuer), within)
     except Lost as lost:
-        return _Again(Unavailable(f"{issuer.identifier} cannot be reached: {lost}"))
+        # Whether it was done is not known; repeated, it is answered the same.
+        return _Again(
+            Unavailable(f"{issuer.identifier} gave no answer: {lost}. Signing in again is safe")
+        )
 
     answer = _object(response)
     if response.status_code == 200 and answer.get("success") is True:

@@ -56,7 +56,11 @@ async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Bin
   } catch (error) {
     if (signal.aborted) throw aborted(signal);
     return new Repeatable(
-      new AgentError('unavailable', `${issuer.identifier} cannot be reached: ${whyItFailed(error)}`),
+      // Whether it was done is not known; repeated, it is answered the same.
+      new AgentError(
+        'unavailable',
+        `${issuer.identifier} gave no answer: ${whyItFailed(error)}. Signing in again is safe`,
+      ),
     );
   }
 
