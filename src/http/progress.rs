@@ -42,12 +42,6 @@ impl Progress {
         id: &str,
         cookies: &RequestCookies,
     ) -> Result<Self, ApiError> {
-        let unknown = || {
-            ApiError::new(
-                ErrorCode::UnknownRequest,
-                "no such request: it ended long ago, or its id is not whole",
-            )
-        };
         let id: RequestId = id.parse().map_err(|_| unknown())?;
         let situation = app.store.situation(&id, None).await?;
         let mut progress = Self::of(id, situation).ok_or_else(unknown)?;
@@ -120,12 +114,7 @@ impl Progress {
             })
             .await?;
         let by_browser = self.by_browser;
-        let progress = Self::of(self.id, situation).ok_or_else(|| {
-            ApiError::new(
-                ErrorCode::UnknownRequest,
-                "no such request: it ended long ago, or its id is not whole",
-            )
-        })?;
+        let progress = Self::of(self.id, situation).ok_or_else(unknown)?;
         progress.load_key(app).await?;
         Ok(Self {
             by_browser,
@@ -299,4 +288,12 @@ impl Progress {
         };
         Ok(events.first().and_then(|event| version(event)))
     }
+}
+
+/// 404 for an id that leads to no request.
+fn unknown() -> ApiError {
+    ApiError::new(
+        ErrorCode::UnknownRequest,
+        "no such request: it ended long ago, or its id is not whole",
+    )
 }

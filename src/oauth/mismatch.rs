@@ -10,8 +10,8 @@ const MAX_SHOWN_BYTES: usize = 200;
 /// Says what `came` has wrong, compared with the redirect URI that comes nearest to it.
 ///
 /// The registered ones are not listed: they may name hosts that are nobody's business. Of what came, no
-/// more is repeated than scheme, host and port: a path can hold a stranger's words, which would then stand on
-/// a page of ours, and user name and query can hold secrets. `public`: whether the client is one, so that a
+/// more is repeated than scheme, host and port: a path can hold sentences of a stranger, which would then
+/// stand on a page of ours, and user name and query can hold secrets. `public`: whether the client is one, so that a
 /// loopback port may differ.
 pub(super) fn redirect_mismatch(registered: &[String], came: &str, public: bool) -> String {
     let address = |url: &Url| url.has_host() || url.scheme().contains('.');
