@@ -1,9 +1,9 @@
-use std::ffi::OsString;
+use std::{ffi::OsString, time::Duration};
 
 use clap::Parser;
 
 use super::*;
-use crate::domain::Limit;
+use crate::domain::{Lifetimes, Limit};
 
 #[derive(Debug, Parser)]
 struct Program {

@@ -8,7 +8,7 @@ mod faults;
 use reqwest::{Method, header};
 use serde_json::json;
 
-use crate::support::{Api, Authorize, Client, Reply, WaitingPage, api::Callback};
+use crate::support::{Api, Authorize, Client, Reply, WaitingPage, sign_in::Callback};
 use crate::support::{on_both_databases, pkce::Pkce};
 
 /// What a redirect back to the website says.

@@ -15,11 +15,10 @@ use serde_json::{Value, json};
 use crate::{
     sql::sql,
     support::{
-        Api, Authorize, Backend, Client, TestServer, Tokens,
-        api::Auth,
-        on_both_databases,
+        Api, Authorize, Backend, Client, TestServer, Tokens, on_both_databases,
         process::{Ended, PATIENCE, Process, completed, eventually, free_port},
         server::program,
+        sign_in::Auth,
     },
 };
 

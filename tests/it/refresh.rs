@@ -7,7 +7,7 @@ use crate::{
     jwt,
     log::history,
     support::{
-        Api, Client, Reply, SignIn, Tokens, api::Auth, on_both_databases, process::eventually,
+        Api, Client, Reply, SignIn, Tokens, on_both_databases, process::eventually, sign_in::Auth,
     },
 };
 

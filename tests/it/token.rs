@@ -7,7 +7,7 @@ use reqwest::{Method, header};
 use serde_json::json;
 
 use crate::support::{
-    Api, Authorize, Client, Reply, Tokens, api::Auth, on_both_databases, pkce::Pkce,
+    Api, Authorize, Client, Reply, Tokens, on_both_databases, pkce::Pkce, sign_in::Auth,
 };
 
 /// A client, an agent, and a code that waits to be redeemed.

@@ -10,7 +10,7 @@ use crate::{
     jwt,
     sql::sql,
     support::{
-        Agent, Api, Authorize, Client, SignIn, TestServer, Tokens, api::Auth, on_both_databases,
+        Agent, Api, Authorize, Client, SignIn, TestServer, Tokens, on_both_databases, sign_in::Auth,
     },
 };
 

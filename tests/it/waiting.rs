@@ -9,10 +9,9 @@ use reqwest::header;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Api, Authorize, Client, WaitingPage,
-    api::Callback,
-    on_both_databases,
+    Api, Authorize, Client, WaitingPage, on_both_databases,
     process::{PATIENCE, PAUSE, eventually},
+    sign_in::Callback,
 };
 
 /// The way home that an answer names.

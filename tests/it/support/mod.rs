@@ -11,10 +11,12 @@ pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod routes;
 pub(crate) mod server;
+pub(crate) mod sign_in;
 pub(crate) mod sse;
 pub(crate) mod watchdog;
 
-pub(crate) use api::{Agent, Api, Authorize, Client, SignIn, Tokens, WaitingPage};
+pub(crate) use api::Api;
 pub(crate) use env::{Env, on_both_databases};
 pub(crate) use reply::Reply;
 pub(crate) use server::{Backend, Options, TestServer};
+pub(crate) use sign_in::{Agent, Authorize, Client, SignIn, Tokens, WaitingPage};
