@@ -12,6 +12,7 @@
   const FIRST_EVENT = 5000; // a stream silent for longer may be held back by a proxy
   const REOPEN = 15000; // a browser does not reopen a stream that was once refused
   const LEAVE = 5000; // time to read why before going back
+  const GOES_BACK = " This page goes back to the website in a few seconds.";
   const FAILURES_SHOWN = 3;
 
   const page = document.getElementById("page");
@@ -49,7 +50,7 @@
   let silence, reopening, nextPoll, beside, leaving; // timers
 
   // The one place that changes what is read. Equal text is left alone: it would be read out again.
-  function render(state = shown.state, link = shown.link) {
+  function render(state = shown.state, link = shown.link, more = "") {
     shown = { state, link };
     const lost = state === "pending" && failures >= FAILURES_SHOWN;
     const [headline, text] = WORDS[lost ? "lost" : state];
@@ -59,7 +60,7 @@
     };
     page.dataset.state = lost ? "lost" : state;
     put("headline", headline);
-    put("text", text);
+    put("text", text + more);
     document.title = `${headline} – ${host}`;
     for (const element of document.querySelectorAll("[data-while]")) element.hidden = state !== "pending";
     document.getElementById("way").hidden = !link;
@@ -78,9 +79,10 @@
     over = true;
     stop();
     // A code is short-lived: the link asks for a fresh one, should this page stay (RFC 8252 apps).
-    render(state, state === "authenticated" ? address : link ?? front);
+    const goes = link && leaveAfter > 0;
+    render(state, state === "authenticated" ? address : link ?? front, goes ? GOES_BACK : "");
     if (link && leaveAfter === 0) location.replace(link);
-    else if (link) leaving = setTimeout(() => location.replace(link), leaveAfter);
+    else if (goes) leaving = setTimeout(() => location.replace(link), leaveAfter);
   }
 
   function apply({ status, redirect_to }) {

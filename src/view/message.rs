@@ -77,6 +77,9 @@ pub fn outcome_page(page: &OutcomePage<'_>) -> Markup {
                 h1 { "Sign in to " (link::site(origin, page.client_name)) }
                 p.state { span.mark aria-hidden="true" {} span #headline { (headline) } }
                 p #text { (text) }
+                @if page.back.and_then(link::followable).is_some() {
+                    noscript { p { "This page goes back to the website in a few seconds." } }
+                }
                 @if let Some(way) = link::way_on(page.back, page.redirect_origin) {
                     p { (link::return_button(way, &link::site_of(way))) }
                 }

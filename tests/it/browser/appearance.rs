@@ -1,66 +1,15 @@
-//! Every page in every state, wide and narrow, light and dark: axe-core finds nothing, nothing sticks
-//! out, and a picture is kept below the target folder for people to look at.
+//! Every page of the server in every state, as [`Examiner`] looks at it.
 
-use std::{fs, path::PathBuf};
-
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     control::LOOKS,
     driver::{Browser, Scripts},
+    examiner::Examiner,
     proxy::Mode,
     scene::{Scene, app, request_id},
 };
 use crate::support::{Authorize, Backend, TestServer, server::tool};
-
-/// All rules of axe-core; what they find, in short.
-const AXE: &str = "return axe.run(document, { resultTypes: ['violations'] }).then((found) => ({
-    checked: found.passes.length,
-    wrong: found.violations.map(({ id, nodes }) => [id, nodes.map((node) => node.failureSummary + node.html)]),
-}))";
-
-/// How far the page can be scrolled sideways, in CSS pixels.
-const STICKS_OUT: &str = "const { scrollWidth, clientWidth } = document.documentElement;
-    return Math.max(0, scrollWidth - clientWidth)";
-
-struct Examiner {
-    axe: String,
-    pictures: PathBuf,
-}
-
-impl Examiner {
-    fn new() -> Self {
-        let pictures = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pages");
-        fs::create_dir_all(&pictures).expect("the target folder can be written to");
-        let axe = tool("axe-core/node_modules/axe-core/axe.min.js");
-        let axe = fs::read_to_string(axe).expect("axe-core is a text");
-        Self { axe, pictures }
-    }
-
-    /// Takes pictures of the page as it stands, and lets axe-core look at it.
-    async fn examine(&self, browser: &Browser, state: &str) {
-        for look in LOOKS {
-            browser.looks(look).await;
-            let picture = format!("{state}-{}.png", look.name);
-            browser.picture_into(&self.pictures.join(picture)).await;
-            let out = browser.script(STICKS_OUT).await;
-            assert_eq!(out, 0, "{state} sticks out ({})", look.name);
-            let wrong = self.violations(browser).await;
-            assert_eq!(wrong, json!([]), "{state}, {}: {wrong:#}", look.name);
-        }
-        // What comes next begins in a wide window.
-        browser.looks(LOOKS[0]).await;
-    }
-
-    async fn violations(&self, browser: &Browser) -> Value {
-        if browser.script("return typeof axe").await != "object" {
-            browser.script(&self.axe).await;
-        }
-        let mut found = browser.script(AXE).await;
-        assert!(found["checked"].as_u64() > Some(5), "{found}");
-        found["wrong"].take()
-    }
-}
 
 #[tokio::test]
 async fn axe_finds_nothing_on_any_page_in_any_state() {

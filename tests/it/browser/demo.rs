@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use super::driver::{Browser, Scripts};
+use super::{
+    driver::{Browser, Scripts},
+    examiner::Examiner,
+};
 use crate::support::{
     process::{PATIENCE, Process, free_port},
     server::program,
@@ -35,14 +38,31 @@ async fn a_newcomer_sees_an_agent_sign_in() {
         snippet.contains(&format!("{server}/widget/signin-button.js")),
         "nothing to paste:\n{snippet}"
     );
+    let examiner = Examiner::new();
+    examiner.examine(&browser, "demo").await;
     // By the backend's link, and by the button of the snippet.
-    for begins in ["#sign-in", "auth-agent-signin:defined"] {
+    for (begins, name) in [
+        ("#sign-in", "demo-signed-in"),
+        ("auth-agent-signin:defined", "demo-signed-in-by-button"),
+    ] {
         browser.click(begins).await;
         an_agent_signs_in(&mut demo, &browser, &server, folder.path()).await;
+        examiner.examine(&browser, name).await;
         let is_home = browser.url().await.starts_with(&website);
         assert!(is_home, "not at the website: {}", browser.url().await);
         browser.click("#logout").await;
         browser.sees("An ordinary website").await;
+    }
+    // Ways back that no sign-in of this browser leads to.
+    for (path, name) in [
+        ("/callback", "demo-failed"),
+        ("/callback/button", "demo-button-failed"),
+    ] {
+        browser
+            .open(&format!("{website}{path}?code=ac_nobodys&state=nobodys"))
+            .await;
+        browser.sees("Not signed in").await;
+        examiner.examine(&browser, name).await;
     }
     browser.close().await;
 

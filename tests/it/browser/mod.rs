@@ -5,6 +5,7 @@ mod control;
 mod demo;
 mod disturbed;
 mod driver;
+mod examiner;
 mod existing_agent;
 mod mishaps;
 mod proxy;

@@ -79,6 +79,11 @@ async fn an_expired_request_says_so() {
         options.flag("--request-lifetime", 8);
     };
     let scene = Scene::start(Scripts::On, Mode::Open, lifetime).await;
+    // Before it goes by itself.
+    scene
+        .browser
+        .sees("goes back to the website in a few")
+        .await;
     scene.ends_without_a_code(&["expired"]).await;
 }
 
@@ -88,6 +93,11 @@ async fn an_expired_request_says_so_without_scripts() {
         options.flag("--request-lifetime", 8);
     };
     let scene = Scene::start(Scripts::Off, Mode::Open, lifetime).await;
+    // Before it goes by itself.
+    scene
+        .browser
+        .sees("goes back to the website in a few")
+        .await;
     scene.ends_without_a_code(&["expired"]).await;
 }
 
