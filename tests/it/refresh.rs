@@ -230,7 +230,7 @@ on_both_databases! {
 
     async fn refresh_tokens_end_with_the_sign_in_however_often_they_are_used(env: Env) {
         let set = |options: &mut crate::support::Options| {
-            options.flag("--refresh-token-lifetime", 4);
+            options.flag("--refresh-token-lifetime", 10);
         };
         let server = env.start(set).await;
         let api = server.api();
@@ -244,7 +244,7 @@ on_both_databases! {
             }
             tokens = Tokens::of(reply);
             uses += 1;
-            past(300).await;
+            past(2_000).await;
         };
         refused.refused(400, "invalid_grant");
         assert!(uses > 0);
