@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    http::{Server, StartError},
+    http::{FirstStart, Server, StartError},
 };
 
 /// A server that was told to stop is gone within ten seconds; this leaves some for the rest.
@@ -31,6 +31,10 @@ const TRACES_WITHIN: Duration = Duration::from_secs(2);
 /// The server's settings.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    /// Make a new, empty database although the data folder is of one that is missing: for one start, after
+    /// which nothing of the former one is known
+    #[arg(long)]
+    new_database: bool,
     #[command(flatten)]
     config: Config,
 }
@@ -53,8 +57,12 @@ pub(crate) async fn run(serve: Serve, args: &[OsString], output: Output) -> Resu
 
     // A first admin key is shown to a person who is there to see it, or kept in a file.
     let shows_key = io::stdout().is_terminal() && !output.is_json();
+    let first = FirstStart {
+        keeps_admin_key: !shows_key,
+        new_database: serve.new_database,
+    };
     let server = tokio::select! {
-        started = Server::start(&config, !shows_key) => started.map_err(|error| match error {
+        started = Server::start(&config, first) => started.map_err(|error| match error {
             StartError::Listen(..) => {
                 Failure::usage(format!("{error}: choose another address with --listen"))
             }

@@ -6,14 +6,14 @@ use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 use dashmap::DashMap;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 use super::{
     admin::entry::{self, AdminKeys},
     app::{App, HashKeys},
+    first_start::{self, FirstStart},
     keys::{self, KeysError, LiveKeys},
     limit::Limits,
-    master_key::{fits, master_key, write_secret},
+    master_key::{fits, master_key},
     measures::Measures,
     pending::Pending,
     reload::Replaceable,
@@ -50,6 +50,17 @@ pub enum StartError {
     /// A file or folder cannot be made or read.
     #[error("cannot use {}: {}", .0.display(), .1)]
     File(PathBuf, io::Error),
+    /// The data folder is of a database that is not there.
+    #[error(
+        "there is no database at {at}, and {} says that there was one: put it back, or make one of a backup with \
+         `auth-agent restore`; to begin with an empty one: `auth-agent serve --new-database`", .sign.display()
+    )]
+    MissingDatabase {
+        /// Where it was looked for.
+        at: String,
+        /// What says that there was one.
+        sign: PathBuf,
+    },
     /// The file does not hold a master key.
     #[error("{}: {}", .0.display(), .1)]
     MasterKeyFile(PathBuf, crate::crypto::master_key::MasterKeyError),
@@ -119,16 +130,22 @@ pub(super) fn make_data_dir(config: &Config, notices: &mut Vec<String>) -> Resul
     Ok(())
 }
 
-/// Makes what is missing and starts everything. `issuer` is final; `keep_admin_key` writes a first
-/// admin key to a file, for those who cannot be shown it.
+/// Makes what is missing and starts everything. `issuer` is final.
 pub(super) async fn start(
     config: &Config,
     issuer: String,
     stop: CancellationToken,
-    keep_admin_key: bool,
+    first: FirstStart,
 ) -> Result<Started, StartError> {
     let mut notices = Vec::new();
     let url = config.database_url();
+    // Looked for before the database is: another node may be making it.
+    let sign = first_start::sign(config).filter(|_| !first.new_database);
+    if let Some(sign) = &sign
+        && sqlite_file(&url).is_some_and(|file| !file.exists())
+    {
+        return Err(first_start::missing(&url, sign));
+    }
     // A database elsewhere is looked at first: with a wrong key not even a folder is made.
     let inside = sqlite_file(&url).is_some_and(|file| file.starts_with(&config.data_dir));
     if inside {
@@ -136,7 +153,11 @@ pub(super) async fn start(
     }
     let mut opened = Opened::open(&url).await?;
     let fingerprint = opened.master_key_fingerprint().map(ToOwned::to_owned);
-    let master_key = match prepared(config, &url, &mut opened, &mut notices).await {
+    let ready = match sign.filter(|_| fingerprint.is_none()) {
+        Some(sign) => Err(first_start::missing(&url, &sign)),
+        None => prepared(config, &url, &mut opened, &mut notices).await,
+    };
+    let master_key = match ready {
         Ok(master_key) => master_key,
         Err(error) => {
             // In good order: a database that is refused is left without a file beside it.
@@ -155,14 +176,9 @@ pub(super) async fn start(
         let tagger = SecretTagger::new(root.derive(SECRET_TAGS));
         let hash_keys = HashKeys::of(&root);
         let admin_key = config.admin_key.is_none().then(|| entry::issue(&tagger));
-        if let (Some(key), true) = (&admin_key, keep_admin_key) {
-            // Written before it counts: a key that nobody has is worse than a file of no use.
-            let path = config.admin_key_file();
-            write_secret(&path, key.expose()).map_err(|e| StartError::File(path.clone(), e))?;
-            notices.push(format!(
-                "made the first admin key, kept in {}",
-                path.display()
-            ));
+        let kept = admin_key.as_ref().filter(|_| first.keeps_admin_key);
+        if let Some(key) = kept {
+            first_start::keep(config, key)?;
         }
         let now = store.now().await?;
         let admin = admin_key.as_ref().map(|key| NewAdminKey {
@@ -177,19 +193,17 @@ pub(super) async fn start(
         let keys = new_keys(&master_key, &root, admin, now).await?;
         match store.install_keys(keys).await {
             Ok(()) => {
+                match kept {
+                    Some(key) => first_start::counts(config, key.expose(), &mut notices)?,
+                    None => first_start::make_way(config, &mut notices)?,
+                }
                 notices.push("made signing keys (RS256, ES256, EdDSA) and a derivation key".into());
                 first_admin_key = admin_key;
             }
             // Another node was first: its keys are the ones, if they are under the same master key.
             Err(StoreError::Claimed { .. }) => {
-                if let (Some(key), true) = (&admin_key, keep_admin_key) {
-                    // That key opens nothing; another one that stands there by now may.
-                    let path = config.admin_key_file();
-                    let kept = fs::read_to_string(&path).map(Zeroizing::new);
-                    if kept.is_ok_and(|kept| kept.trim() == key.expose()) {
-                        fs::remove_file(&path).map_err(|e| StartError::File(path.clone(), e))?;
-                    }
-                    notices.pop();
+                if let Some(key) = kept {
+                    first_start::does_not_count(config, key.expose())?;
                 }
                 let theirs = store.master_key_fingerprint().await?;
                 fits(theirs.as_deref(), &master_key)?;
@@ -200,6 +214,23 @@ pub(super) async fn start(
 
     let root = root_key(&store, &master_key).await?;
     let hash_keys = HashKeys::of(&root);
+    if let Some(key) = first_start::kept(config)? {
+        // A first start was cut short: before the key counted, or after.
+        let mac = hash_keys.admin_keys.mac_hex(&[key.as_bytes()]);
+        match store.admin_key_by_mac(&mac).await? {
+            Some(_) => first_start::counts(config, &key, &mut notices)?,
+            None => first_start::does_not_count(config, &key)?,
+        }
+    }
+    if url.starts_with("sqlite") {
+        first_start::mark(config);
+    }
+    if first.new_database && fingerprint.is_some() {
+        tracing::warn!(
+            "there is a database already, which is used: leave out --new-database, for with it an empty one \
+             is made should this one ever be missing"
+        );
+    }
     let environment = config
         .admin_key
         .as_ref()

@@ -166,10 +166,14 @@ impl From<StoreError> for ApiError {
             ),
             StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
             error => {
-                tracing::error!(%error, "the store could not serve a request");
+                if error.is_told() {
+                    tracing::debug!(%error, "the store could not serve a request");
+                } else {
+                    tracing::error!(%error, "the store could not serve a request");
+                }
                 Self::new(
                     ErrorCode::TemporarilyUnavailable,
-                    "the server cannot reach its database right now: try again shortly",
+                    "the server cannot use its database right now: try again shortly",
                 )
             }
         }

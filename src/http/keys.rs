@@ -341,6 +341,9 @@ impl LiveKeys {
                     tracing::error!(%error, "stopping");
                     stop.cancel();
                 }
+                Err(KeysError::Store(error)) if error.is_told() => {
+                    tracing::debug!(%error, "the keys could not be followed");
+                }
                 Err(error) => tracing::warn!(%error, "the keys could not be followed"),
             }
             if slept >= SLOW_PACE {

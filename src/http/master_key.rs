@@ -174,7 +174,7 @@ pub(super) fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
 }
 
 /// Gives a file another's name, durably.
-fn replace(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn replace(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     match to.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => fs::File::open(folder)?.sync_all(),
@@ -182,7 +182,7 @@ fn replace(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-fn remove(path: &Path) -> Result<(), StartError> {
+pub(super) fn remove(path: &Path) -> Result<(), StartError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(StartError::File(path.to_owned(), error))

@@ -14,6 +14,7 @@ mod connection;
 mod discovery;
 mod error;
 mod extract;
+mod first_start;
 mod issue;
 mod keys;
 mod layer;
@@ -38,6 +39,7 @@ mod widget;
 
 pub(crate) use admin::entry::LOCAL_OPERATOR;
 pub use bootstrap::StartError;
+pub use first_start::FirstStart;
 pub use master_key::{Rewrapped, rewrap};
 pub use openapi::openapi;
 pub use reload::Reloader;

@@ -71,7 +71,7 @@ pub async fn restore(
 }
 
 /// A database's URL without what may be secret in it.
-fn named(url: &str) -> String {
+pub(super) fn named(url: &str) -> String {
     sqlite_file(url).map_or_else(
         || "that address".to_owned(),
         |file| file.display().to_string(),

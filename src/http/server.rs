@@ -16,6 +16,7 @@ use super::{
     admin::Administrator,
     app::{AFTERLIFE, App},
     bootstrap::{self, Started},
+    first_start::FirstStart,
     limit::Limits,
     listen::{GRACE, Listening},
     pending::Pending,
@@ -54,13 +55,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens (or makes) database and keys, and listens. `keep_admin_key`: a first admin key goes to
-    /// a file, because there is nobody to be shown it.
+    /// Opens (or makes) database and keys, and listens.
     ///
     /// # Errors
     ///
     /// [`StartError`], one clear line.
-    pub async fn start(config: &Config, keep_admin_key: bool) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, first: FirstStart) -> Result<Self, StartError> {
         let failed = |error| StartError::Listen(config.listen, error);
         let listener = match TcpListener::bind(config.listen).await {
             Ok(listener) => listener,
@@ -85,8 +85,7 @@ impl Server {
             .clone()
             .unwrap_or_else(|| format!("http://{address}"));
         let stop = CancellationToken::new();
-        let started =
-            bootstrap::start(config, issuer.clone(), stop.clone(), keep_admin_key).await?;
+        let started = bootstrap::start(config, issuer.clone(), stop.clone(), first).await?;
         let Started {
             app,
             guard,
@@ -317,6 +316,9 @@ async fn sweep(
         };
         match swept.await {
             Ok(()) | Err(StoreError::Stopped) => {}
+            Err(error) if error.is_told() => {
+                tracing::debug!(%error, "what has ended could not be swept");
+            }
             Err(error) => tracing::warn!(%error, "what has ended could not be swept"),
         }
     }
@@ -341,7 +343,11 @@ impl LocalApi {
             .issuer
             .clone()
             .unwrap_or_else(|| format!("http://{}", config.listen));
-        let started = bootstrap::start(config, issuer, CancellationToken::new(), true).await?;
+        let first = FirstStart {
+            keeps_admin_key: true,
+            new_database: false,
+        };
+        let started = bootstrap::start(config, issuer, CancellationToken::new(), first).await?;
         let app: App = started.app;
         Ok(Self {
             base_path: app.base_path.clone(),

@@ -148,6 +148,8 @@ impl Store {
         folder: &Path,
         stop: &CancellationToken,
     ) -> Result<(), ArchiveError> {
+        // Nor is a folder made anew where the data has been.
+        self.files.are_there().await?;
         let before = self.now().await? - age;
         while !stop.is_cancelled() {
             match self.archive(ended, before, folder).await {

@@ -106,12 +106,17 @@ async fn copied(
     progress: &mut Progress<'_>,
 ) -> Result<(u64, Report), BackupError> {
     let mut from = existing(url).await?;
-    let mut to = Target::single_file(file).writable().await?;
-    to.migrate().await?;
-    let copied = copy_all(&mut from, &mut to, Some(LEFT_OUT), progress).await;
+    let target = Target::single_file(file);
+    let (mut to, _) = target.opened().await?;
+    let migrated = to.migrate().await;
+    migrated.map_err(|error| target.told(error))?;
+    let copied = copy_all(&mut from, (&target, &mut to), Some(LEFT_OUT), progress).await;
     from.close().await;
     to.close().await;
-    copied
+    copied.map_err(|error| match error {
+        BackupError::Store(error) => BackupError::Store(error.of(url)),
+        other => other,
+    })
 }
 
 /// SHA-256 of a file, in hex.

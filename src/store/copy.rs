@@ -5,7 +5,7 @@ use sqlx::Row;
 
 use super::{
     BackupError, StoreError,
-    database::{Writable, on},
+    database::{Target, Writable, on},
     maintenance::{Report, check_in, number},
     sql::{
         self,
@@ -24,12 +24,14 @@ pub type Progress<'a> = dyn FnMut(&'static str, u64, u64) + Send + 'a;
 /// number of rows and what was found.
 pub(super) async fn copy_all(
     from: &mut Writable,
-    to: &mut Writable,
+    (target, to): (&Target, &mut Writable),
     left_out: Option<&str>,
     progress: &mut Progress<'_>,
 ) -> Result<(u64, Report), BackupError> {
+    // What cannot be written is of the copy, everything else of the original.
+    let of_copy = |error: sqlx::Error| target.told(error.into());
     from.run(sql::BEGIN_READING, None).await?;
-    to.begin().await?;
+    to.begin().await.map_err(of_copy)?;
     let tables = || {
         COPIED
             .iter()
@@ -40,7 +42,7 @@ pub(super) async fn copy_all(
         rows += number(from, copied.count).await?;
     }
     for seed in CLEAR_SEEDS {
-        to.run(seed, None).await?;
+        to.run(seed, None).await.map_err(of_copy)?;
     }
     let mut done = 0;
     for copied in tables() {
@@ -50,20 +52,22 @@ pub(super) async fn copy_all(
             let page = page(from, copied, &after).await?;
             let Some(last) = page.last() else { break };
             after = key_of(copied, last)?;
-            done += to.run(copied.insert, Some(&array(&page))).await?;
+            let written = to.run(copied.insert, Some(&array(&page))).await;
+            done += written.map_err(of_copy)?;
         }
     }
     from.run(sql::ROLLBACK, None).await?;
     progress("copying", done, rows);
     let mut counted = |done, events| progress("checking", done, events);
-    let report = check_in(to, &mut counted).await?;
+    let checked = check_in(to, &mut counted).await;
+    let report = checked.map_err(|error| target.told(error))?;
     if report.differences > 0 {
-        to.run(sql::ROLLBACK, None).await?;
+        to.run(sql::ROLLBACK, None).await.map_err(of_copy)?;
         return Err(BackupError::Differs {
             differences: report.differences,
         });
     }
-    to.run(sql::COMMIT, None).await?;
+    to.run(sql::COMMIT, None).await.map_err(of_copy)?;
     Ok((done, report))
 }
 

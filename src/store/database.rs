@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{
     Connection, PgPool, Row, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::Migrator,
     pool::PoolOptions,
     postgres::{PgConnectOptions, PgConnection},
     sqlite::{
@@ -17,7 +17,7 @@ use sqlx::{
     },
 };
 
-use super::{StoreError, sql};
+use super::{StoreError, files::Files, sql, trouble::Trouble};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -91,7 +91,8 @@ impl Target {
         if let Some(file) = sqlite_file(url) {
             let options = SqliteConnectOptions::new()
                 .filename(file)
-                .create_if_missing(true)
+                // It is made under its lock, and never again: what is gone comes back or stays away.
+                .create_if_missing(false)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Full)
                 .foreign_keys(true)
@@ -114,11 +115,12 @@ impl Target {
         Err(InvalidDatabaseUrl("unknown scheme".to_owned()))
     }
 
-    /// A SQLite file that is whole by itself once it is closed, without files beside it.
+    /// A SQLite file that is whole by itself once it is closed, without files beside it. It is there, be
+    /// it empty.
     pub(crate) fn single_file(file: &Path) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(file)
-            .create_if_missing(true)
+            .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Delete)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
@@ -165,13 +167,67 @@ impl Target {
         }
     }
 
-    pub(crate) fn pool(&self) -> Pool {
+    /// Opens it for a long job, and tells whether it has tables.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] names the file that cannot be opened, and why.
+    pub(crate) async fn opened(&self) -> Result<(Writable, bool), StoreError> {
+        let open = async {
+            let mut connection = self.patient().await?;
+            let tables: i64 = on!(Writable, &mut connection, sql::HAS_TABLES, |c, sql| {
+                sqlx::query(sql).fetch_one(c).await?.try_get("number")?
+            });
+            Ok((connection, tables > 0))
+        };
+        open.await.map_err(|error: sqlx::Error| {
+            let trouble = Trouble::of(&error);
+            StoreError::Unavailable(match self.file() {
+                Some(file) => trouble.of_opening(file),
+                None => trouble,
+            })
+        })
+    }
+
+    /// A failure of this database, by its name.
+    pub(crate) fn told(&self, error: StoreError) -> StoreError {
+        match self.file() {
+            Some(file) => error.at(file),
+            None => error,
+        }
+    }
+
+    /// The file of a SQLite database.
+    pub(crate) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Sqlite(options) => Pool::Sqlite(
-                SqlitePoolOptions::new()
-                    .max_connections(SQLITE_READERS)
-                    .connect_lazy_with(options.as_ref().clone().pragma("query_only", "on")),
-            ),
+            Self::Sqlite(options) => Some(options.get_filename()),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// Readers of these files, whatever comes to bear their names.
+    pub(crate) fn pool(&self, files: &Files) -> Pool {
+        match self {
+            Self::Sqlite(options) => {
+                let files = files.clone();
+                let same_file = move || {
+                    let files = files.clone();
+                    async move {
+                        let looked = files.are_there().await;
+                        looked.map_err(|error| sqlx::Error::Protocol(error.to_string()))
+                    }
+                };
+                Pool::Sqlite(
+                    SqlitePoolOptions::new()
+                        .max_connections(SQLITE_READERS)
+                        // Once opened they stay: a file is not opened anew that may be another one.
+                        .idle_timeout(None)
+                        .max_lifetime(None)
+                        .acquire_timeout(Duration::from_secs(5))
+                        .after_connect(move |_, _| Box::pin(same_file()))
+                        .connect_lazy_with(options.as_ref().clone().pragma("query_only", "on")),
+                )
+            }
             Self::Postgres(options) => Pool::Postgres(
                 PoolOptions::new()
                     .max_connections(POSTGRES_READERS)
@@ -183,6 +239,17 @@ impl Target {
 }
 
 impl Pool {
+    /// Opens all readers of a file, while it is there.
+    pub(crate) async fn open(&self) -> Result<(), sqlx::Error> {
+        if let Self::Sqlite(pool) = self {
+            let mut readers = Vec::new();
+            for _ in 0..SQLITE_READERS {
+                readers.push(pool.acquire().await?);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,
@@ -263,10 +330,7 @@ impl Writable {
             Self::Sqlite(connection) => MIGRATIONS.run(&mut *connection).await,
             Self::Postgres(connection) => MIGRATIONS.run(&mut *connection).await,
         };
-        done.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::NewerDatabase { version },
-            other => StoreError::Migration(Box::new(other)),
-        })
+        Ok(done?)
     }
 }
 
@@ -284,7 +348,9 @@ mod tests {
     #[tokio::test]
     async fn durable_means_durable_on_the_writer_s_connection() {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", folder.path().join("log.db").display());
+        let file = folder.path().join("log.db");
+        std::fs::write(&file, "").unwrap();
+        let url = format!("sqlite://{}", file.display());
         let Ok(Writable::Sqlite(mut connection)) = Target::parse(&url).unwrap().writable().await
         else {
             panic!("it opens");

@@ -1,5 +1,13 @@
 //! What can go wrong with the store.
 
+use std::path::Path;
+
+use sqlx::migrate::MigrateError;
+
+use super::{
+    sqlite_file,
+    trouble::{Kind, Trouble},
+};
 use crate::domain::FactError;
 
 /// Why the store could not do what it was asked.
@@ -18,8 +26,8 @@ pub enum StoreError {
     #[error("an event may not exceed 32 KiB")]
     TooLarge,
     /// The database does not answer or cannot commit.
-    #[error("the database is not available: {0}")]
-    Unavailable(#[from] sqlx::Error),
+    #[error(transparent)]
+    Unavailable(Trouble),
     /// The answer to a commit was lost, and it could not be found out in time whether it took place.
     #[error("it is not known whether the database committed")]
     Uncertain,
@@ -42,7 +50,7 @@ pub enum StoreError {
     },
     /// The tables could not be made.
     #[error("the database could not be set up: {0}")]
-    Migration(Box<sqlx::migrate::MigrateError>),
+    Migration(Box<MigrateError>),
     /// Another process has the SQLite file.
     #[error(
         "{0} is in use by another auth-agent process: stop it first, or use another --data-dir or --database-url"
@@ -59,7 +67,7 @@ pub enum StoreError {
         "the database is sealed under another master key by now (keys rewrap): start this node again with that one"
     )]
     Resealed,
-    /// The lock file cannot be made.
+    /// The lock file cannot be made, or the database's own.
     #[error("cannot lock {0}: {1}")]
     Lock(String, std::io::Error),
     /// There is nothing to check or rebuild.
@@ -71,46 +79,84 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The same failure for another caller.
+    /// The same failure for another caller, once the writer has told of it in the log.
     pub(crate) fn again(&self) -> Self {
         match self {
             Self::Uncertain => Self::Uncertain,
             Self::Resealed => Self::Resealed,
-            other => Self::Unavailable(sqlx::Error::Protocol(other.to_string())),
+            Self::Unavailable(trouble) => Self::Unavailable(Trouble {
+                is_told: true,
+                ..trouble.clone()
+            }),
+            Self::Corrupt(what) => Self::Corrupt(what.clone()),
+            other => Self::Corrupt(other.to_string()),
         }
+    }
+
+    /// The same, of the database at that URL.
+    #[must_use]
+    pub(crate) fn of(self, url: &str) -> Self {
+        match sqlite_file(url) {
+            Some(file) => self.at(&file),
+            None => self,
+        }
+    }
+
+    /// The same, of the database in that file.
+    #[must_use]
+    pub(crate) fn at(self, file: &Path) -> Self {
+        match self {
+            Self::Unavailable(trouble) => Self::Unavailable(trouble.at(file)),
+            other => other,
+        }
+    }
+
+    /// What is the matter with the database, if that is it.
+    pub(crate) const fn trouble(&self) -> Option<Kind> {
+        match self {
+            Self::Unavailable(trouble) => Some(trouble.kind),
+            _ => None,
+        }
+    }
+
+    /// Whether the log tells of it already: once, however many callers were refused for it.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(self, Self::Unavailable(Trouble { is_told: true, .. }))
     }
 
     /// Whether the data of one command was at fault, so that others may fare better alone.
-    pub(crate) fn is_of_one_command(&self) -> bool {
-        /// SQLite's primary codes: an error in a statement (also malformed JSON), too big, a
-        /// constraint, a mismatch.
-        const SQLITE: [u32; 4] = [1, 18, 19, 20];
-        /// PostgreSQL's classes: data exception, integrity constraint violation.
-        const POSTGRES: [&str; 2] = ["22", "23"];
-        match self {
-            Self::Unavailable(sqlx::Error::Database(error)) => {
-                let code = error.code().unwrap_or_default();
-                match error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
-                    Some(_) => POSTGRES.iter().any(|class| code.starts_with(class)),
-                    None => code
-                        .parse()
-                        .is_ok_and(|code: u32| SQLITE.contains(&(code & 0xff))),
-                }
-            }
-            Self::Unavailable(_) => false,
-            _ => true,
-        }
+    pub(crate) const fn is_of_one_command(&self) -> bool {
+        matches!(self.trouble(), None | Some(Kind::Command))
     }
 
-    /// Whether the connection itself is of no more use.
-    pub(crate) fn is_of_the_connection(&self) -> bool {
-        match self {
-            // Only a statement was refused; PostgreSQL says so too when it ends the session (57P…).
-            Self::Unavailable(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("57P"))
+    /// Whether the connection itself is of no more use, and what was asked last may have been done.
+    /// Everything else is a clear refusal.
+    pub(crate) const fn is_of_the_connection(&self) -> bool {
+        matches!(self.trouble(), Some(Kind::Unreachable | Kind::Unexpected))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Unavailable(Trouble::of(&error))
+    }
+}
+
+impl From<MigrateError> for StoreError {
+    fn from(error: MigrateError) -> Self {
+        let trouble = match &error {
+            MigrateError::VersionMissing(version) => {
+                return Self::NewerDatabase { version: *version };
             }
-            Self::Unavailable(_) => true,
-            _ => false,
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                Some(Trouble::of(error))
+            }
+            _ => None,
+        };
+        match trouble {
+            Some(trouble) if trouble.kind != Kind::Command => Self::Unavailable(trouble),
+            _ => Self::Migration(Box::new(error)),
         }
     }
 }

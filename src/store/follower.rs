@@ -101,6 +101,9 @@ async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
         match read_on(store, follower, stop).await {
             Ok(()) => {}
             Err(StoreError::Stopped) => return,
+            Err(error) if error.is_told() => {
+                tracing::debug!(%error, follower = follower.name(), "a follower is held up");
+            }
             Err(error) => {
                 tracing::error!(%error, follower = follower.name(), "a follower is held up");
             }

@@ -8,13 +8,15 @@ use std::{
     path::Path,
 };
 
-use super::{StoreError, sqlite_file};
+use super::{StoreError, files::Files, sqlite_file};
 
 /// Held as long as it lives.
 #[derive(Debug)]
-pub(crate) struct FileLock(
-    #[expect(dead_code, reason = "dropping the file lets go of the lock")] File,
-);
+pub(crate) struct FileLock {
+    #[expect(dead_code, reason = "dropping the file lets go of the lock")]
+    file: File,
+    files: Files,
+}
 
 /// Opens a file for its owner's eyes only, and makes it when it is not there. What SQLite makes
 /// beside a database has the database's mode.
@@ -42,11 +44,17 @@ impl FileLock {
         match file.try_lock() {
             Ok(()) => {
                 private(database).map_err(failed)?;
-                Ok(Self(file))
+                let files = Files::of(database, Path::new(&path)).map_err(failed)?;
+                Ok(Self { file, files })
             }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(name)),
             Err(TryLockError::Error(error)) => Err(StoreError::Lock(path, error)),
         }
+    }
+
+    /// The database and this lock, as they are in this moment.
+    pub(crate) fn files(&self) -> Files {
+        self.files.clone()
     }
 }
 

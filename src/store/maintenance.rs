@@ -85,9 +85,9 @@ pub async fn check_counting(
     mut counted: impl FnMut(u64, u64) + Send,
 ) -> Result<Report, StoreError> {
     let mut connection = existing(url).await?;
-    let report = check_on(&mut connection, &mut counted).await?;
+    let report = check_on(&mut connection, &mut counted).await;
     connection.close().await;
-    Ok(report)
+    report.map_err(|error| error.of(url))
 }
 
 /// The same on a connection.
@@ -162,12 +162,20 @@ pub async fn rebuild(url: &str) -> Result<Report, StoreError> {
 /// As [`rebuild`].
 pub async fn rebuild_counting(
     url: &str,
-    mut counted: impl FnMut(u64, u64),
+    counted: impl FnMut(u64, u64),
 ) -> Result<Report, StoreError> {
-    let mut connection = existing(url).await?;
+    let connection = existing(url).await?;
     let _lock = sqlite_file(url)
         .map(|file| FileLock::take(&file))
         .transpose()?;
+    let rebuilt = rebuild_on(connection, counted).await;
+    rebuilt.map_err(|error| error.of(url))
+}
+
+async fn rebuild_on(
+    mut connection: Writable,
+    mut counted: impl FnMut(u64, u64),
+) -> Result<Report, StoreError> {
     connection.begin().await?;
     for text in sql::CLEAR_PROJECTIONS {
         connection.run(text, None).await?;
@@ -223,8 +231,8 @@ pub(super) async fn existing(url: &str) -> Result<Writable, StoreError> {
     if let Some(file) = sqlite_file(url).filter(|file| !file.exists()) {
         return Err(StoreError::NoDatabase(file.display().to_string()));
     }
-    let mut connection = Target::parse(url)?.patient().await?;
-    if number(&mut connection, sql::HAS_TABLES).await? == 0 {
+    let (mut connection, has_tables) = Target::parse(url)?.opened().await?;
+    if !has_tables {
         return Err(StoreError::NoDatabase("that address".to_owned()));
     }
     connection.is_not_newer().await?;

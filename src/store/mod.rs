@@ -18,6 +18,7 @@ mod catch_up;
 mod copy;
 mod database;
 mod error;
+mod files;
 mod follower;
 mod grants;
 mod keys;
@@ -25,6 +26,7 @@ mod lists;
 mod lock;
 pub mod maintenance;
 mod measures;
+mod patience;
 mod people;
 mod projection;
 mod register;
@@ -32,6 +34,7 @@ mod restore;
 mod rewrap;
 mod situation;
 mod sql;
+mod trouble;
 mod vault;
 mod writer;
 
@@ -62,6 +65,7 @@ pub use register::{
 pub use restore::WorkingCopy;
 pub use rewrap::Rewrap;
 pub use situation::{RequestDetails, Situation};
+pub use trouble::Trouble;
 pub use vault::{Credential, NewDetails, Person};
 pub use writer::CommitListener;
 
@@ -69,6 +73,7 @@ pub(crate) use lock::in_use;
 
 use append::Append;
 use database::{Pool, Target, Writable, on};
+use files::Files;
 use lock::FileLock;
 use writer::{Writer, WriterHandle};
 
@@ -82,6 +87,7 @@ pub struct Store {
     pool: Pool,
     writer: WriterHandle,
     head: watch::Receiver<u64>,
+    files: Files,
     clock: Clock,
     measures: Arc<Measures>,
     /// Fingerprint of the master key that this process seals under.
@@ -129,14 +135,12 @@ impl Opened {
         let lock = sqlite_file(url)
             .map(|file| FileLock::take(&file))
             .transpose()?;
-        let mut connection = target.patient().await?;
-        let tables: i64 = on!(Writable, &mut connection, sql::HAS_TABLES, |c, sql| {
-            sqlx::query(sql).fetch_one(c).await?.try_get("number")?
-        });
-        let fingerprint = if tables == 0 {
-            None
+        let (mut connection, has_tables) = target.opened().await?;
+        let fingerprint = if has_tables {
+            let found = fingerprint(&mut connection).await;
+            found.map_err(|error| target.told(error))?
         } else {
-            fingerprint(&mut connection).await?
+            None
         };
         Ok(Self {
             target,
@@ -158,7 +162,8 @@ impl Opened {
     ///
     /// [`StoreError::NewerDatabase`] before anything is changed, when a newer program made them.
     pub async fn migrate(&mut self) -> Result<(), StoreError> {
-        self.connection.migrate().await
+        let migrated = self.connection.migrate().await;
+        migrated.map_err(|error| self.target.told(error))
     }
 
     /// Closes the database as it was found.
@@ -175,19 +180,40 @@ impl Opened {
         self,
         listener: Arc<dyn CommitListener>,
     ) -> Result<(Store, StoreGuard), StoreError> {
+        let Self {
+            target,
+            connection,
+            lock,
+            fingerprint,
+        } = self;
+        let named = target.clone();
+        let started = Self::started(target, connection, lock, fingerprint, listener);
+        started.await.map_err(|error| named.told(error))
+    }
+
+    async fn started(
+        target: Target,
+        connection: Writable,
+        lock: Option<FileLock>,
+        fingerprint: Option<String>,
+        listener: Arc<dyn CommitListener>,
+    ) -> Result<(Store, StoreGuard), StoreError> {
         let clock = Clock;
-        let pool = self.target.pool();
+        let files = lock.as_ref().map(FileLock::files).unwrap_or_default();
+        let pool = target.pool(&files);
+        pool.open().await?;
         let position = head(&pool).await?;
         let (head_sender, head) = watch::channel(position);
         // The connection without a writer's limits has served its purpose.
-        self.connection.close().await;
-        let connection = self.target.writable().await?;
+        connection.close().await;
+        let connection = target.writable().await?;
         let stop = CancellationToken::new();
         let measures = Arc::<Measures>::default();
-        let seal = Arc::new(self.fingerprint.map_or_else(OnceLock::new, OnceLock::from));
+        let seal = Arc::new(fingerprint.map_or_else(OnceLock::new, OnceLock::from));
         let (writer, handle) = Writer::new(
-            self.target,
-            connection,
+            target,
+            files.clone(),
+            (connection, files.with_wal().await?),
             head_sender,
             listener,
             clock,
@@ -199,6 +225,7 @@ impl Opened {
             pool: pool.clone(),
             writer: handle,
             head,
+            files,
             clock,
             measures,
             seal,
@@ -207,7 +234,7 @@ impl Opened {
             writer: tokio::spawn(writer.run()),
             stop,
             pool,
-            _lock: self.lock,
+            _lock: lock,
         };
         // An empty append makes the writer apply what lies beyond the projections' checkpoint.
         store.writer.append(Append::default()).await?;

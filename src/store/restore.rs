@@ -8,6 +8,7 @@ use super::{
     copy::{Progress, copy_all},
     database::Target,
     maintenance::{Report, check_on},
+    trouble::Kind,
 };
 
 /// A backup, copied to be worked on. The copy is gone when this is dropped.
@@ -43,12 +44,13 @@ impl WorkingCopy {
         backup: &Path,
         progress: &mut Progress<'_>,
     ) -> Result<(Opened, Report), BackupError> {
-        let other = |error: StoreError| match error {
+        let other = |error: StoreError| match error.trouble() {
             // Not a database, or none of ours.
-            StoreError::Unavailable(sqlx::Error::Database(_)) | StoreError::Migration(_) => {
+            Some(Kind::Damaged | Kind::Command) => BackupError::NoBackup(backup.to_owned()),
+            _ if matches!(error, StoreError::Migration(_)) => {
                 BackupError::NoBackup(backup.to_owned())
             }
-            error => error.into(),
+            _ => error.into(),
         };
         let url = format!("sqlite://{}", self.0.0.display());
         let mut opened = Opened::open(&url).await.map_err(other)?;
@@ -77,7 +79,8 @@ impl WorkingCopy {
     ) -> Result<Report, BackupError> {
         empty.migrate().await?;
         let mut from = Target::single_file(&self.0.0).writable().await?;
-        let copied = copy_all(&mut from, &mut empty.connection, None, progress).await;
+        let (target, to) = (&empty.target, &mut empty.connection);
+        let copied = copy_all(&mut from, (target, to), None, progress).await;
         from.close().await;
         copied.map(|(_, report)| report)
     }

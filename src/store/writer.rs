@@ -3,8 +3,6 @@
 //! making things durable is shared by all who wait for it.
 
 use std::{
-    future::Future,
-    io,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -22,7 +20,10 @@ use super::{
     batch::{Answer, Known, Outcome, check_first, sealed_under, write},
     catch_up,
     database::{Target, Writable},
+    files::Files,
+    patience::{patient, within},
     sql,
+    trouble::Kind,
 };
 use crate::{domain::StreamId, edge::Clock, trace};
 
@@ -73,7 +74,10 @@ impl WriterHandle {
 
 pub(crate) struct Writer {
     target: Target,
+    files: Files,
     connection: Option<Writable>,
+    /// What the connection writes to.
+    written: Files,
     jobs: mpsc::Receiver<Job>,
     head: watch::Sender<u64>,
     listener: Arc<dyn CommitListener>,
@@ -82,13 +86,15 @@ pub(crate) struct Writer {
     /// Fingerprint of the master key that this process seals under.
     seal: Arc<OnceLock<String>>,
     stop: CancellationToken,
+    /// What keeps it from committing, as the log was last told.
+    trouble: Option<Kind>,
 }
 
 /// How far a transaction came before it failed.
 enum Failure {
     /// Nothing was written: the lock was not had, or what came before could not be read.
     Begin(StoreError),
-    /// Rolled back.
+    /// Rolled back, or the commit was refused.
     Body(StoreError),
     /// The answer to COMMIT did not come: what would have been answered.
     Commit(StoreError, Outcome),
@@ -98,7 +104,8 @@ impl Writer {
     #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub(crate) fn new(
         target: Target,
-        connection: Writable,
+        files: Files,
+        (connection, written): (Writable, Files),
         head: watch::Sender<u64>,
         listener: Arc<dyn CommitListener>,
         clock: Clock,
@@ -109,7 +116,9 @@ impl Writer {
         let (sender, jobs) = mpsc::channel(QUEUE);
         let writer = Self {
             target,
+            files,
             connection: Some(connection),
+            written,
             jobs,
             head,
             listener,
@@ -117,6 +126,7 @@ impl Writer {
             measures,
             seal,
             stop,
+            trouble: None,
         };
         (writer, WriterHandle { jobs: sender })
     }
@@ -154,7 +164,10 @@ impl Writer {
             self.measures.commit_failures.inc();
         }
         let failure = match committed {
-            Ok(answers) => return self.answer(batch, answers),
+            Ok(answers) => {
+                self.commits_again(&batch, &answers);
+                return self.answer(batch, answers);
+            }
             Err(failure) => failure,
         };
         match failure {
@@ -164,7 +177,7 @@ impl Writer {
                 self.one_by_one(batch).await;
             }
             Failure::Begin(error) | Failure::Body(error) => {
-                tracing::error!(%error, "nothing could be committed");
+                let error = self.tell(error);
                 let hopeless = !error.is_of_one_command();
                 self.refuse(batch, error);
                 if hopeless {
@@ -195,10 +208,32 @@ impl Writer {
                     self.refuse(job, error);
                 }
                 Err(Failure::Begin(error) | Failure::Body(error)) => {
-                    tracing::error!(%error, "nothing more could be committed");
+                    let error = self.tell(error);
                     self.refuse(job.into_iter().chain(left.by_ref()).collect(), error);
                 }
             }
+        }
+    }
+
+    /// Says what keeps it from committing: once, until that changes, however often it is tried.
+    fn tell(&mut self, error: StoreError) -> StoreError {
+        let error = self.target.told(error);
+        let trouble = error.trouble();
+        if trouble.is_some() && trouble == self.trouble {
+            tracing::debug!(%error, "still nothing can be committed");
+        } else {
+            tracing::error!(%error, "nothing can be committed");
+            self.trouble = trouble;
+        }
+        error
+    }
+
+    /// Says so when that is over: something that had to be written was.
+    fn commits_again(&mut self, batch: &[Job], answers: &[Answer]) {
+        let wrote = |((append, _), answer): (&Job, &Answer)| matches!(answer, Ok(events) if append.probe || !events.is_empty());
+        if self.trouble.is_some() && batch.iter().zip(answers).any(wrote) {
+            self.trouble = None;
+            tracing::info!("the database commits again");
         }
     }
 
@@ -234,20 +269,31 @@ impl Writer {
             write(&mut connection, &appends, known, &self.clock).await
         });
         match outcome.await {
-            Ok(outcome) => match patient(&mut connection, sql::COMMIT).await {
+            Ok(outcome) => match self.commit(&mut connection).await {
                 Ok(()) => {
                     self.connection = Some(connection);
                     Ok(outcome.answers)
                 }
                 // The connection is given up: what the database does with it is found out by the
                 // events' ids, never guessed.
-                Err(error) => Err(Failure::Commit(error, outcome)),
+                Err(error) if error.is_of_the_connection() => Err(Failure::Commit(error, outcome)),
+                Err(error) => {
+                    self.rolled_back(connection, &error).await;
+                    Err(Failure::Body(error))
+                }
             },
             Err(error) => {
                 self.rolled_back(connection, &error).await;
                 Err(Failure::Body(error))
             }
         }
+    }
+
+    /// Commits into the files that were opened: when one of them is another by now, or none, nothing is
+    /// asked of the database.
+    async fn commit(&self, connection: &mut Writable) -> Result<(), StoreError> {
+        within(connection.patience(), self.written.are_there()).await?;
+        patient(connection, sql::COMMIT).await
     }
 
     /// A connection that holds the write lock, in a transaction that has begun, with everything
@@ -280,7 +326,7 @@ impl Writer {
                 // A page at a time, each durable by itself, so that no gap is too large.
                 let (from, head) = (known.projected, known.head);
                 within(patience, catch_up::page(&mut connection, from, head)).await?;
-                patient(&mut connection, sql::COMMIT).await?;
+                self.commit(&mut connection).await?;
                 within(patience, async { Ok(connection.begin().await?) }).await?;
             }
         };
@@ -300,12 +346,13 @@ impl Writer {
         .await
     }
 
-    async fn reconnected(&self) -> Result<Writable, StoreError> {
+    async fn reconnected(&mut self) -> Result<Writable, StoreError> {
         let mut connection = within(self.target.patience(), async {
             Ok(self.target.writable().await?)
         })
         .await?;
         self.locked(&mut connection).await?;
+        self.written = self.files.with_wal().await?;
         Ok(connection)
     }
 
@@ -333,7 +380,7 @@ impl Writer {
                     return outcome.undone(&StoreError::Uncertain);
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "what became of a commit cannot be looked up yet");
+                    self.tell(error);
                     tokio::time::sleep(RECONNECT_PAUSE).await;
                 }
             }
@@ -351,23 +398,4 @@ impl Writer {
         self.connection = Some(connection);
         Ok(found)
     }
-}
-
-/// One statement that answers nothing, within the connection's patience.
-async fn patient(connection: &mut Writable, text: sql::Text) -> Result<(), StoreError> {
-    within(connection.patience(), async {
-        Ok(connection.run(text, None).await.map(drop)?)
-    })
-    .await
-}
-
-/// A database that does not answer at all is one that cannot be reached: the network may have gone
-/// silent, and then no timeout of the database's own is ever heard of.
-async fn within<T>(
-    patience: Duration,
-    doing: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::time::timeout(patience, doing)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
 }

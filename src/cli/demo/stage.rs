@@ -18,7 +18,7 @@ use crate::{
     cli::{Failure, admin::Remote, secret::SecretFile},
     config::Config,
     crypto::Secret,
-    http::{Server, StartError},
+    http::{FirstStart, Server, StartError},
 };
 
 /// Where ports are looked for unless one is named: this many from the usual one on.
@@ -151,7 +151,11 @@ async fn start_server(folder: &TemporaryFolder, port: Option<u16>) -> Result<Ser
     loop {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, tried));
         let config = Config::with_defaults(listen, &folder.path().join("data"))?;
-        match Server::start(&config, false).await {
+        let first = FirstStart {
+            keeps_admin_key: false,
+            new_database: false,
+        };
+        match Server::start(&config, first).await {
             Err(StartError::Listen(_, error))
                 if error.kind() == io::ErrorKind::AddrInUse && tried - first + 1 < tries =>
             {

@@ -1,0 +1,24 @@
+//! How long the writer waits for an answer.
+
+use std::{future::Future, io, time::Duration};
+
+use super::{StoreError, database::Writable, sql};
+
+/// One statement that answers nothing, within the connection's patience.
+pub(super) async fn patient(connection: &mut Writable, text: sql::Text) -> Result<(), StoreError> {
+    within(connection.patience(), async {
+        Ok(connection.run(text, None).await.map(drop)?)
+    })
+    .await
+}
+
+/// A database that does not answer at all is one that cannot be reached: the network may have gone
+/// silent, and then no timeout of the database's own is ever heard of.
+pub(super) async fn within<T>(
+    patience: Duration,
+    doing: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(patience, doing)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
+}
