@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Every file of a folder, with its size and the digest of what it holds.
-fn files(folder: &Path) -> BTreeMap<String, (usize, String)> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, (usize, String)> {
     let entries = fs::read_dir(folder).expect("the folder is there");
     entries
         .map(|entry| {

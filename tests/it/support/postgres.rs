@@ -70,7 +70,12 @@ impl Postgres {
     /// The run's own server, started when first asked for.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::start(&[]))
+    }
+
+    /// One more, with that in its environment. It runs until the tests end.
+    pub(crate) fn of_its_own(environment: &[(&str, String)]) -> &'static Self {
+        Box::leak(Box::new(Self::start(environment)))
     }
 
     /// A fresh, empty database.
@@ -80,7 +85,7 @@ impl Postgres {
         Database { server: self, name }
     }
 
-    fn start() -> Self {
+    fn start(environment: &[(&str, String)]) -> Self {
         let programs = programs();
         let folder = tempfile::Builder::new()
             .prefix("auth-agent-postgres-")
@@ -142,6 +147,7 @@ impl Postgres {
                     "max_connections=300",
                 ]);
             let command = as_user(&mut command, user, &folder);
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
             let mut process = Process::start_with(command, Output::default(), Ending::Database);
             if Self::answers(&programs, port, &mut process) {
                 return Self {

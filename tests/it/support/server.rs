@@ -69,7 +69,7 @@ impl Drop for TestServer {
 }
 
 /// The same call, made by another program that is told it.
-fn started_by(starter: &str, words: &[String], call: &Command) -> Command {
+pub(crate) fn started_by(starter: &str, words: &[String], call: &Command) -> Command {
     let mut command = Command::new(starter);
     command
         .args(words)
