@@ -67,7 +67,7 @@ pub enum StoreError {
         "the database is sealed under another master key by now (keys rewrap): start this node again with that one"
     )]
     Resealed,
-    /// The lock file cannot be made, or the database's own.
+    /// The lock file cannot be made, or the database's.
     #[error("cannot lock {0}: {1}")]
     Lock(String, std::io::Error),
     /// There is nothing to check or rebuild.
@@ -84,10 +84,7 @@ impl StoreError {
         match self {
             Self::Uncertain => Self::Uncertain,
             Self::Resealed => Self::Resealed,
-            Self::Unavailable(trouble) => Self::Unavailable(Trouble {
-                is_told: true,
-                ..trouble.clone()
-            }),
+            Self::Unavailable(trouble) => Self::Unavailable(trouble.told()),
             Self::Corrupt(what) => Self::Corrupt(what.clone()),
             other => Self::Corrupt(other.to_string()),
         }

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{StoreError, files::Files, sqlite_file};
@@ -15,7 +15,8 @@ use super::{StoreError, files::Files, sqlite_file};
 pub(crate) struct FileLock {
     #[expect(dead_code, reason = "dropping the file lets go of the lock")]
     file: File,
-    files: Files,
+    path: PathBuf,
+    database: PathBuf,
 }
 
 /// Opens a file for its owner's eyes only, and makes it when it is not there. What SQLite makes
@@ -43,18 +44,25 @@ impl FileLock {
         let file = private(Path::new(&path)).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
-                private(database).map_err(failed)?;
-                let files = Files::of(database, Path::new(&path)).map_err(failed)?;
-                Ok(Self { file, files })
+                // One that is there is not opened here: closing it would give up SQLite's own locks.
+                if !database.exists() {
+                    private(database).map_err(failed)?;
+                }
+                Ok(Self {
+                    file,
+                    path: path.into(),
+                    database: database.to_owned(),
+                })
             }
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked(name)),
             Err(TryLockError::Error(error)) => Err(StoreError::Lock(path, error)),
         }
     }
 
-    /// The database and this lock, as they are in this moment.
-    pub(crate) fn files(&self) -> Files {
-        self.files.clone()
+    /// The database and this lock, as they are now.
+    pub(crate) fn files(&self) -> Result<Files, StoreError> {
+        let failed = |error| StoreError::Lock(self.database.display().to_string(), error);
+        Files::of(&self.database, &self.path).map_err(failed)
     }
 }
 

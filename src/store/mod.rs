@@ -199,7 +199,8 @@ impl Opened {
         listener: Arc<dyn CommitListener>,
     ) -> Result<(Store, StoreGuard), StoreError> {
         let clock = Clock;
-        let files = lock.as_ref().map(FileLock::files).unwrap_or_default();
+        let files = lock.as_ref().map(FileLock::files).transpose()?;
+        let files = files.unwrap_or_default();
         let pool = target.pool(&files);
         pool.open().await?;
         let position = head(&pool).await?;

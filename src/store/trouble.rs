@@ -125,6 +125,14 @@ impl Trouble {
         Self::new(kind, format!("{}, code {code}", error.message()))
     }
 
+    /// The same, once the writer has told of it.
+    pub(crate) fn told(&self) -> Self {
+        Self {
+            is_told: true,
+            ..self.clone()
+        }
+    }
+
     /// The same, of that file.
     pub(crate) fn at(mut self, file: &Path) -> Self {
         self.file.get_or_insert_with(|| file.display().to_string());

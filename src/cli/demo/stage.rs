@@ -151,11 +151,11 @@ async fn start_server(folder: &TemporaryFolder, port: Option<u16>) -> Result<Ser
     loop {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, tried));
         let config = Config::with_defaults(listen, &folder.path().join("data"))?;
-        let first = FirstStart {
+        let beginning = FirstStart {
             keeps_admin_key: false,
             new_database: false,
         };
-        match Server::start(&config, first).await {
+        match Server::start(&config, beginning).await {
             Err(StartError::Listen(_, error))
                 if error.kind() == io::ErrorKind::AddrInUse && tried - first + 1 < tries =>
             {
