@@ -223,7 +223,6 @@ impl Target {
                         // Once opened they stay: a file is not opened anew that may be another one.
                         .idle_timeout(None)
                         .max_lifetime(None)
-                        .acquire_timeout(Duration::from_secs(5))
                         .after_connect(move |_, _| Box::pin(same_file()))
                         .connect_lazy_with(options.as_ref().clone().pragma("query_only", "on")),
                 )

@@ -159,15 +159,21 @@ impl Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the database")?;
-        if let Some(file) = &self.file {
-            write!(f, " {file}")?;
-        }
-        f.write_str(" cannot be used: ")?;
-        match self.kind {
-            // In whole sentences.
-            Kind::Gone | Kind::Replaced => f.write_str(&self.cause),
-            kind => write!(f, "{} ({})", kind.words(), self.cause),
+        match (self.kind, &self.file) {
+            // In whole sentences, which name the file.
+            (Kind::Gone | Kind::Replaced, _) => f.write_str(&self.cause),
+            (kind, Some(file)) => write!(
+                f,
+                "the database {file} cannot be used: {} ({})",
+                kind.words(),
+                self.cause
+            ),
+            (kind, None) => write!(
+                f,
+                "the database cannot be used: {} ({})",
+                kind.words(),
+                self.cause
+            ),
         }
     }
 }

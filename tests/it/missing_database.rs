@@ -95,7 +95,11 @@ async fn a_missing_database_is_not_made_anew_beside_the_keys_of_another() {
         let before = files(&data);
         let refused = completed(&mut home.call(&["serve"])).await;
         let told = refused.complaint(2);
-        for words in ["no database at ./data/auth-agent.db", "data/admin.key", "--new-database"] {
+        for words in [
+            "no database at ./data/auth-agent.db",
+            "data/admin.key",
+            "--new-database",
+        ] {
             assert!(told.contains(words), "{words}: {told}");
         }
         let kept = |name: &str| files(&data).get(name) == before.get(name);
@@ -145,7 +149,10 @@ async fn a_missing_database_is_noticed_also_where_the_keys_come_from_outside() {
     let before = files(&data);
     let refused = completed(server.command().arg("serve")).await;
     let told = refused.complaint(2);
-    assert!(told.contains("database.made says that there was one"), "{told}");
+    assert!(
+        told.contains("database.made says that there was one"),
+        "{told}"
+    );
     assert_eq!(files(&data), before);
 }
 
