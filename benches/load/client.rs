@@ -75,10 +75,22 @@ impl Connection {
         content_type: &str,
         body: &str,
     ) -> Result<Response> {
+        self.send("POST", path, headers, content_type, body).await
+    }
+
+    /// The same with another method.
+    pub(crate) async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        content_type: &str,
+        body: &str,
+    ) -> Result<Response> {
         let mut text = String::with_capacity(256 + path.len() + headers.len() + body.len());
         write!(
             text,
-            "POST {path} HTTP/1.1\r\nhost: {}\r\n{headers}content-type: {content_type}\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\n{headers}content-type: {content_type}\r\n\
              content-length: {}\r\n\r\n{body}",
             self.host,
             body.len()

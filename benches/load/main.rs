@@ -4,20 +4,24 @@
 //! drives both servers with one generator, interleaved and repeated, so that every figure stands
 //! beside its limit in the same run. Prints tables and writes `target/bench/load.json`.
 //!
-//! `cargo bench --bench load -- flood` and `-- soak` measure a bad minute and a day in minutes instead.
+//! `cargo bench --bench load -- flood` and `-- soak` measure a bad minute and a day in minutes instead, and
+//! end with a status other than 0 when a figure leaves its bound.
 //!
 //! `cargo bench --bench load -- --short` takes seconds and shows that it still works, not how fast
 //! anything is; so does `cargo test --benches`.
 
+mod admin;
 mod client;
 mod drive;
 mod flood;
 mod flow;
 mod machine;
+mod mix;
 mod null;
 mod report;
 mod servers;
 mod soak;
+mod storm;
 #[expect(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/it/support/watchdog.rs"]
 mod watchdog;
@@ -176,27 +180,38 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// A bad minute, or a day in minutes.
+/// A bad minute, or a day in minutes; fails when a figure leaves its bound.
 async fn bad_times(job: &str, folder: &Path, plan: &Plan) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut report = Report::default();
-    match (job, plan.is_short()) {
-        ("flood", true) => flood::flood(folder, 1, plan.length, &mut report).await?,
-        ("flood", false) => {
-            flood::flood(folder, plan.repetitions, FLOOD / 3, &mut report).await?;
-        }
-        (_, true) => soak::soak(folder, plan.length * 10, &mut report).await?,
-        (_, false) => soak::soak(folder, SOAK, &mut report).await?,
+    let figures = !plan.is_short();
+    let length = match (job, figures) {
+        ("flood", true) => FLOOD,
+        (_, true) => SOAK,
+        (_, false) => plan.length * 10,
+    };
+    if job == "flood" {
+        flood::flood(folder, length, figures, &mut report).await?;
+    } else {
+        soak::soak(folder, length, figures, &mut report).await?;
     }
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .with_file_name("bench")
         .join(format!("{job}.json"));
     report.write(&file, &json!({ "release": !cfg!(debug_assertions) }))?;
     println!("{}\nwritten to {}", report.tables(), file.display());
-    Ok(())
+    let broken = report.broken();
+    for line in &broken {
+        eprintln!("{job}: out of bounds: {line}");
+    }
+    if broken.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("{job}: {} out of bounds", broken.len()).into())
+    }
 }
 
-/// How long auth-agent is flooded in all, as often as it is repeated by default.
+/// How long auth-agent is flooded without a break.
 const FLOOD: Duration = Duration::from_secs(60);
 /// How long a day in minutes takes.
 const SOAK: Duration = Duration::from_secs(300);

@@ -11,6 +11,44 @@ use super::client::Result;
 pub(crate) struct Report {
     series: Vec<Series>,
     ratios: Vec<Series>,
+    bounds: Vec<Bounded>,
+}
+
+/// What a figure must not leave.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// A figure that must stay within its bound.
+struct Bounded {
+    name: String,
+    value: f64,
+    bound: Bound,
+}
+
+impl Bounded {
+    /// What is not a number is within nothing.
+    fn holds(&self) -> bool {
+        match self.bound {
+            Bound::AtLeast(least) => self.value >= least,
+            Bound::AtMost(most) => self.value <= most,
+        }
+    }
+
+    fn must_be(&self) -> String {
+        match self.bound {
+            Bound::AtLeast(least) => format!("at least {}", short(least)),
+            Bound::AtMost(most) => format!("at most {}", short(most)),
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "name": self.name, "value": self.value, "must_be": self.must_be(), "holds": self.holds(),
+        })
+    }
 }
 
 /// One figure, once for each repetition.
@@ -73,8 +111,8 @@ impl Report {
     }
 
     /// Compares two figures, repetition by repetition: what was measured close together has seen
-    /// the same machine.
-    pub(crate) fn ratio(&mut self, what: &str, figure: (&str, &str), of: (&str, &str)) {
+    /// the same machine. Yields the ratio of the last.
+    pub(crate) fn ratio(&mut self, what: &str, figure: (&str, &str), of: (&str, &str)) -> f64 {
         let find = |(group, name): (&str, &str)| {
             let found = self
                 .series
@@ -83,9 +121,28 @@ impl Report {
             found.map_or(&[][..], |s| &s.values)
         };
         let pairs = find(figure).iter().zip(find(of));
-        for value in pairs.map(|(figure, of)| figure / of).collect::<Vec<_>>() {
-            add(&mut self.ratios, "ratios", what, value);
+        let values: Vec<f64> = pairs.map(|(figure, of)| figure / of).collect();
+        for value in &values {
+            add(&mut self.ratios, "ratios", what, *value);
         }
+        values.last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// Adds a figure that must stay within its bound.
+    pub(crate) fn require(&mut self, name: &str, value: f64, bound: Bound) {
+        self.bounds.push(Bounded {
+            name: name.to_owned(),
+            value,
+            bound,
+        });
+    }
+
+    /// What is out of its bound, a line for each.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let broken = self.bounds.iter().filter(|bounded| !bounded.holds());
+        broken
+            .map(|b| format!("{}: {}, must be {}", b.name, short(b.value), b.must_be()))
+            .collect()
     }
 
     /// The tables, in Markdown.
@@ -106,6 +163,14 @@ impl Report {
                 text += &format!("| {} | {median} | {least} to {most} |\n", series.name);
             }
         }
+        if !self.bounds.is_empty() {
+            text += "\n| bounds | value | must be | |\n| --- | ---: | --- | --- |\n";
+        }
+        for bounded in &self.bounds {
+            let (value, must_be) = (short(bounded.value), bounded.must_be());
+            let holds = if bounded.holds() { "holds" } else { "BROKEN" };
+            text += &format!("| {} | {value} | {must_be} | {holds} |\n", bounded.name);
+        }
         text
     }
 
@@ -114,6 +179,7 @@ impl Report {
         let all = |series: &[Series]| series.iter().map(Series::json).collect::<Vec<_>>();
         let json = json!({
             "about": about, "figures": all(&self.series), "ratios": all(&self.ratios),
+            "bounds": self.bounds.iter().map(Bounded::json).collect::<Vec<_>>(),
         });
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;

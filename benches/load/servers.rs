@@ -11,15 +11,15 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
+    admin::{ADMIN_KEY, Administrator},
     client::{Connection, Error, Result},
     null,
     watchdog::{self, Ending},
 };
 
-const ADMIN_KEY: &str = "the-key-of-a-benchmark-that-lives-for-minutes";
 /// How long a server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked meanwhile.
@@ -78,19 +78,10 @@ impl Server {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let log = folder.join("server.log");
         let output = File::create(&log)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_auth-agent"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("AUTH_AGENT_") || name == "RUST_LOG" {
-                command.env_remove(name);
-            }
-        }
-        let child = command
+        let child = program(folder)
             .args(["serve", "--listen", &address.to_string()])
             .args(settings)
-            .env("AUTH_AGENT_DATA_DIR", folder.join("data"))
             .env("AUTH_AGENT_ADMIN_KEY", ADMIN_KEY)
-            .current_dir(folder)
-            .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
@@ -129,6 +120,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A call of auth-agent with the data in that folder, which nothing in the caller's environment reaches.
+pub(crate) fn program(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_auth-agent"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("AUTH_AGENT_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("AUTH_AGENT_DATA_DIR", folder.join("data"))
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    command
 }
 
 /// What a process has used, where the system tells (Linux); zero elsewhere.
@@ -187,6 +193,8 @@ pub(crate) struct Agent {
     pub(crate) id: String,
     /// Its secret.
     pub(crate) secret: String,
+    /// Its owner's id.
+    pub(crate) owner_id: String,
 }
 
 impl Party {
@@ -195,6 +203,7 @@ impl Party {
         let agent = Agent {
             id: format!("agent_{:032x}", 1),
             secret: "x".repeat(57),
+            owner_id: format!("owner_{:032x}", 1),
         };
         Self::new(
             format!("client_{:032x}", 1),
@@ -221,31 +230,28 @@ pub(crate) async fn register(
     algorithms: &[&str],
     number: usize,
 ) -> Result<Vec<Vec<Arc<Party>>>> {
-    let mut connection = Connection::open(server.address).await?;
+    let mut administrator = Administrator::of(server.address).await?;
     let mut agents = Vec::with_capacity(number);
     for n in 0..number {
-        let body = json!({
-            "agent_name": "Errand Runner", "user_name": "Ada Lovelace",
-            "user_email": format!("ada.{n}@people.example"),
-        });
-        let made = administer(&mut connection, "agents", &body).await?;
-        agents.push(Arc::new(Agent {
-            id: text(&made, "agent_id")?,
-            secret: text(&made, "agent_secret")?,
-        }));
+        agents.push(Arc::new(administrator.agent(n).await?));
     }
     let mut parties = Vec::with_capacity(algorithms.len());
     for algorithm in algorithms {
-        let body = json!({
-            "client_name": "Profilio", "redirect_uris": [REDIRECT_URI],
-            "id_token_signed_response_alg": algorithm,
-        });
-        let made = administer(&mut connection, "clients", &body).await?;
-        let (id, secret) = (text(&made, "client_id")?, text(&made, "client_secret")?);
+        let (id, secret) = administrator.website(algorithm).await?;
         let of = |agent| Arc::new(Party::new(id.clone(), &secret, Arc::clone(agent)));
         parties.push(agents.iter().map(of).collect());
     }
     Ok(parties)
+}
+
+/// The same website with another agent.
+pub(crate) fn with_agent(party: &Party, agent: Agent) -> Arc<Party> {
+    Arc::new(Party {
+        client_id: party.client_id.clone(),
+        basic: party.basic.clone(),
+        forwarded: party.forwarded.clone(),
+        agent: Arc::new(agent),
+    })
 }
 
 /// The same with the network address of a browser and an agent, an IPv4 one by its number.
@@ -261,26 +267,6 @@ pub(crate) fn calling_from(party: &Party, address: u32) -> Arc<Party> {
 /// The header line by which a proxy tells of an address.
 pub(crate) fn forwarded(address: u32) -> String {
     format!("x-forwarded-for: {}\r\n", Ipv4Addr::from_bits(address))
-}
-
-/// An administrator's GET.
-pub(crate) async fn look(connection: &mut Connection, path: &str) -> Result<Value> {
-    let key = format!("authorization: Bearer {ADMIN_KEY}\r\n");
-    let path = format!("/api/admin/{path}");
-    Ok(serde_json::from_str(
-        &connection.get(&path, &key).await?.ok()?.body,
-    )?)
-}
-
-async fn administer(connection: &mut Connection, what: &str, body: &Value) -> Result<Value> {
-    let key = format!("authorization: Bearer {ADMIN_KEY}\r\n");
-    let path = format!("/api/admin/{what}");
-    let body = body.to_string();
-    let response = connection
-        .post(&path, &key, "application/json", &body)
-        .await?
-        .ok()?;
-    Ok(serde_json::from_str(&response.body)?)
 }
 
 /// A member that is a text.
