@@ -61,14 +61,7 @@ impl Book {
         );
         let response = http.execute(request).await.ok()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.ok()?;
-        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let reply = Reply {
-            status,
-            headers,
-            text,
-            json,
-        };
+        let reply = Reply::of(status, headers, response.text().await.ok()?);
         described::assert_described(&described::Answer {
             method: &method,
             path: &path,

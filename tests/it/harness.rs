@@ -1,5 +1,7 @@
 //! What the tests stand on, tested itself: a harness that cannot fail proves nothing.
 
+mod planted;
+
 use crate::support::{postgres::Postgres, process};
 
 #[tokio::test]

@@ -164,6 +164,15 @@ def test_no_fault_of_the_settings_holds_a_secret(
             clean(shown)
 
 
+def test_a_server_with_a_secret_in_its_log_fails_its_tests() -> None:
+    with pytest.raises(AssertionError, match="a secret is in the server's log"):
+        with Issuer() as server:
+            secret = server.agent()["agent_secret"]
+            # A caller's own id of its call is logged as it is.
+            address = f"http://{server.address}/api/health"
+            assert httpx.get(address, headers={"x-request-id": secret}).is_success
+
+
 def test_a_sign_in_is_in_no_log(
     issuer: Issuer, website: Website, agent: dict[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:

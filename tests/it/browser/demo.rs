@@ -7,7 +7,7 @@ use super::{
     examiner::Examiner,
 };
 use crate::support::{
-    process::{PATIENCE, Process, free_port},
+    process::{PATIENCE, Process, completed, free_port},
     server::program,
 };
 
@@ -108,14 +108,10 @@ async fn an_agent_signs_in(demo: &mut Process, browser: &Browser, server: &str, 
         words[at + 1]
     };
     let (agent, model) = (after("--agent-id"), after("--model"));
-    let second = Command::new("sh")
-        .args(["-c", &line])
-        .current_dir(folder)
-        .output();
-    let second = second.expect("a shell is there");
-    let said = String::from_utf8_lossy(&second.stdout);
-    let errors = String::from_utf8_lossy(&second.stderr);
-    assert!(second.status.success(), "{line}\n{said}{errors}");
+    let mut second = Command::new("sh");
+    completed(second.args(["-c", &line]).current_dir(folder))
+        .await
+        .said();
 
     let shown = browser.sees("ID token").await;
     for expected in [agent, model, "verified"] {

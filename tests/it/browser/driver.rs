@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
+    ledger,
     process::{Output, PATIENCE, PAUSE, Process, free_port},
     watchdog::{self, Ending},
 };
@@ -111,11 +112,10 @@ impl Browser {
 
     /// The address that the browser shows.
     pub(crate) async fn url(&self) -> String {
-        self.page
-            .current_url()
-            .await
-            .expect("a page has an address")
-            .to_string()
+        let url = self.page.current_url().await;
+        let url = url.expect("a page has an address").to_string();
+        ledger::redirected(&url);
+        url
     }
 
     /// The words that a person can see now: hidden ones are not among them.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::job;
 use crate::support::{
-    Backend, TestServer, on_both_databases,
+    Backend, TestServer, ledger, on_both_databases,
     process::{Ended, completed},
 };
 
@@ -43,6 +43,7 @@ fn on_a_terminal(server: &TestServer, args: &[&str], answer: &str) -> Option<(i3
     }
     let output = script.args(["-c", &line]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ledger::assert_none_in("what a job printed", &text);
     Some((output.status.code().unwrap(), text))
 }
 

@@ -1,11 +1,16 @@
 //! Every secret, code and token that the tests of this run have ever held, and that none of them stands
-//! where it does not belong: in a log line of any server, in any refusal, in the metrics.
+//! where it does not belong: in a log line of any server, in any refusal or redirect with an error, in the
+//! metrics, in what a job prints that did not make it.
 //!
-//! What is handed out is noted where answers are read; refusals are looked through there as well, logs
-//! when a server is dropped and after each test that used a shared one.
+//! What is handed out is noted where answers are read; refusals are looked through there as well, logs and
+//! metrics when a server is stopped or dropped and after each test that used a shared one, what other
+//! processes print when they have ended.
 
 use std::{
     collections::HashMap,
+    fs,
+    path::Path,
+    process::Command,
     sync::{LazyLock, Mutex},
 };
 
@@ -53,7 +58,7 @@ pub(crate) fn note_all(answer: &Value) {
             for (name, value) in members {
                 match (MEMBERS.iter().find(|known| *known == name), value.as_str()) {
                     (Some(name), Some(text)) => note(name, text),
-                    (None, Some(text)) if name == "redirect_to" => note_code(text),
+                    (None, Some(text)) if name == "redirect_to" => redirected(text),
                     _ => note_all(value),
                 }
             }
@@ -63,11 +68,79 @@ pub(crate) fn note_all(answer: &Value) {
     }
 }
 
-/// Notes the code that an address carries.
-pub(crate) fn note_code(address: &str) {
-    let query = address.split(['?', '&']);
-    if let Some(code) = query.filter_map(|pair| pair.strip_prefix("code=")).next() {
-        note("a code", code);
+/// Notes the code that an address carries; one that carries an error carries nothing else that is secret.
+#[track_caller]
+pub(crate) fn redirected(address: &str) {
+    let query = address.split(['?', '&', '#']);
+    for (name, value) in query.filter_map(|pair| pair.split_once('=')) {
+        match name {
+            "code" => note("a code", value),
+            "error" => assert_none_in("a redirect with an error", address),
+            _ => {}
+        }
+    }
+}
+
+/// Looks through an answer that refuses, and notes what any other hands out.
+#[track_caller]
+pub(crate) fn answered<'a>(
+    status: u16,
+    headers: impl IntoIterator<Item = (&'a str, &'a str)>,
+    body: &str,
+) {
+    if status >= 400 {
+        assert_none_in("a refusal", body);
+    } else if let Ok(json) = serde_json::from_str(body) {
+        note_all(&json);
+    }
+    for (name, value) in headers {
+        if name.eq_ignore_ascii_case("set-cookie") {
+            let cookie = value.split(';').next().unwrap_or_default();
+            if let Some((_, secret)) = cookie.split_once('=') {
+                note("a cookie", secret);
+            }
+        } else if name.eq_ignore_ascii_case("location") {
+            redirected(value);
+        } else if status >= 400 {
+            assert_none_in("a header of a refusal", value);
+        }
+    }
+}
+
+/// Looks through what a job has printed, and then notes what it was the first to show: making a secret,
+/// and showing it once, is what some jobs are for.
+#[track_caller]
+pub(crate) fn printed(job: &Command, texts: [&str; 2]) {
+    for text in texts {
+        assert_none_in("what a job printed", text);
+    }
+    for line in texts.iter().flat_map(|text| text.lines()) {
+        if let Ok(json) = serde_json::from_str(line) {
+            note_all(&json);
+        } else if let Some(shown) = line.strip_suffix(" (shown this once)") {
+            note("a secret that a job has shown", last_word(shown));
+        }
+    }
+    let mut words = job.get_args().skip_while(|word| *word != "--secret-file");
+    if let (Some(folder), Some(file)) = (job.get_current_dir(), words.nth(1)) {
+        note_file("a secret in a file", &folder.join(file));
+    }
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit(' ').next().unwrap_or_default()
+}
+
+/// Notes the keys that a first start leaves in a data folder.
+pub(crate) fn note_keys(data: &Path) {
+    note_file("the first admin key", &data.join("admin.key"));
+    note_file("a master key", &data.join("master.key"));
+}
+
+fn note_file(name: &'static str, file: &Path) {
+    // Most jobs and servers are told their secrets, and write none.
+    if let Ok(text) = fs::read_to_string(file) {
+        note(name, text.trim());
     }
 }
 
@@ -113,6 +186,7 @@ pub(crate) fn assert_none_in(what: &str, text: &str) {
     }
 }
 
+// What looks for them in servers, jobs and answers is tested in `harness::planted`.
 #[test]
 fn what_was_noted_is_found_wherever_it_stands_and_nothing_else_is() {
     let secret = super::process::arbitrary_text();

@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::{
+    ledger,
     process::{Output, PATIENCE, PAUSE, Process, arbitrary, arbitrary_text, free_port},
     watchdog::{self, Ending},
 };
@@ -100,6 +101,7 @@ impl Postgres {
         }
 
         let password = arbitrary_text();
+        ledger::note("a database's password", &password);
         let password_file = folder.join("password");
         fs::write(&password_file, &password).expect("the folder can be written to");
         if let Some(user) = user {

@@ -5,15 +5,22 @@ use std::{
     hash::{BuildHasher, Hasher, RandomState},
     io::{BufRead, BufReader, Read},
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
-use super::watchdog::{self, Ending};
+use super::{
+    ledger,
+    watchdog::{self, Ending},
+};
 
 /// Long enough for the slowest machine: reached only when something hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long the output of a process that has ended may take to arrive.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How often something is looked at again.
 pub(crate) const PAUSE: Duration = Duration::from_millis(20);
@@ -147,10 +154,12 @@ pub(crate) async fn completed(command: &mut Command) -> Ended {
     watchdog::forget(pid);
     let output = end.expect("nothing panics").expect("it can be waited for");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it prints text");
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    ledger::printed(command, [&stdout, &stderr]);
     Ended {
         status: output.status.code().unwrap_or(-1),
-        stdout: text(output.stdout),
-        stderr: text(output.stderr),
+        stdout,
+        stderr,
     }
 }
 
@@ -164,9 +173,11 @@ impl Output {
         locked(&self.0).clone()
     }
 
-    fn follow(&self, stream: impl Read + Send + 'static) {
+    /// Takes down what comes until the end, which it then tells by hanging up.
+    fn follow(&self, stream: impl Read + Send + 'static, until: mpsc::Sender<()>) {
         let Self(text) = self.clone();
         std::thread::spawn(move || {
+            let _until = until;
             let mut lines = BufReader::new(stream);
             let mut line = Vec::new();
             while lines
@@ -186,16 +197,23 @@ pub(crate) struct Process {
     child: Child,
     name: String,
     output: Output,
+    /// Hung up once the output is whole.
+    whole: Mutex<mpsc::Receiver<()>>,
     ending: Ending,
+    /// Where it runs, if what it prints is looked through for secrets at its end.
+    looked_through: Option<PathBuf>,
 }
 
 impl Process {
-    /// Starts a process without standard input.
+    /// Starts a process without standard input. Nothing that it prints may be secret.
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self::start_with(command, Output::default(), Ending::Kill)
+        let mut process = Self::start_with(command, Output::default(), Ending::Kill);
+        let folder = command.get_current_dir();
+        process.looked_through = Some(folder.map_or_else(PathBuf::new, PathBuf::from));
+        process
     }
 
-    /// The same, adding its output to what an earlier process printed.
+    /// The same, adding its output to what an earlier process printed; whoever keeps that looks through it.
     pub(crate) fn start_with(command: &mut Command, output: Output, ending: Ending) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -205,13 +223,18 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         watchdog::watch(child.id(), ending);
-        output.follow(child.stdout.take().expect("its output is a pipe"));
-        output.follow(child.stderr.take().expect("its errors are a pipe"));
+        let (until, whole) = mpsc::channel();
+        let stdout = child.stdout.take().expect("its output is a pipe");
+        output.follow(stdout, until.clone());
+        let stderr = child.stderr.take().expect("its errors are a pipe");
+        output.follow(stderr, until);
         Self {
             child,
             name,
             output,
+            whole: Mutex::new(whole),
             ending,
+            looked_through: None,
         }
     }
 
@@ -313,13 +336,26 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         match self.ending {
-            Ending::Kill | Ending::Family => self.kill(),
+            Ending::Kill => {
+                self.kill();
+                // Nothing is ever sent. What it started itself may hold its output open for longer.
+                let _ = locked(&self.whole).recv_timeout(LAST_WORDS);
+            }
+            Ending::Family => self.kill(),
             // It lives as long as the tests, unless it ended by itself.
             Ending::Database => {
                 if self.ended().is_some() {
                     watchdog::forget(self.child.id());
                 }
             }
+        }
+        // A second panic would hide the first.
+        if let Some(folder) = self.looked_through.take()
+            && !std::thread::panicking()
+        {
+            ledger::note_keys(&folder.join("data"));
+            let what = format!("what {} printed", self.name);
+            ledger::assert_none_in(&what, &self.output.text());
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     described::{Answer, assert_described},
+    ledger,
     process::PATIENCE,
 };
 
@@ -151,7 +152,9 @@ impl Raw {
             if read == 0 || head.contains("text/event-stream") {
                 let status = head.split(' ').nth(1)?.parse().ok()?;
                 let body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
-                return Some(Self { status, head, body });
+                let raw = Self { status, head, body };
+                ledger::answered(status, raw.headers(), &raw.body);
+                return Some(raw);
             }
         }
     }
@@ -159,8 +162,9 @@ impl Raw {
     fn assert_described(&self, method: &str, target: &[u8]) {
         let target = String::from_utf8_lossy(target);
         let path = target.split(['?', '#']).next().unwrap_or_default();
-        let headers = self.head.lines().skip(1).filter_map(|l| l.split_once(": "));
-        let headers = headers.map(|(n, value)| (n.to_lowercase(), value.to_owned()));
+        let headers = self
+            .headers()
+            .map(|(n, value)| (n.to_lowercase(), value.to_owned()));
         let whole = self.header("transfer-encoding").is_empty();
         assert_described(&Answer {
             method,
@@ -172,10 +176,14 @@ impl Raw {
         });
     }
 
+    fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let lines = self.head.lines().skip(1);
+        lines.filter_map(|line| line.split_once(": "))
+    }
+
     /// A header, or nothing.
     pub(crate) fn header(&self, name: &str) -> &str {
-        let mut lines = self.head.lines().filter_map(|l| l.split_once(": "));
-        lines
+        self.headers()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
             .map_or("", |(_, value)| value)
     }

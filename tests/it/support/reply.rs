@@ -1,6 +1,6 @@
 //! A whole answer, read to its end.
 
-use reqwest::header::{self, HeaderMap};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::ledger;
@@ -24,22 +24,16 @@ impl Reply {
         let status = response.status().as_u16();
         let headers = response.headers().clone();
         let text = response.text().await.expect("the body arrives");
+        Self::of(status, headers, text)
+    }
+
+    /// An answer that was read.
+    pub(crate) fn of(status: u16, headers: HeaderMap, text: String) -> Self {
+        let named = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()));
+        ledger::answered(status, named, &text);
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        if status >= 400 {
-            ledger::assert_none_in("a refusal", &text);
-        } else {
-            ledger::note_all(&json);
-        }
-        for value in headers.get_all(header::SET_COOKIE) {
-            let cookie = value.to_str().unwrap_or_default();
-            if let Some((_, secret)) = cookie.split(';').next().unwrap_or_default().split_once('=')
-            {
-                ledger::note("a cookie", secret);
-            }
-        }
-        if let Some(address) = headers.get(header::LOCATION) {
-            ledger::note_code(address.to_str().unwrap_or_default());
-        }
         Self {
             status,
             headers,

@@ -1,4 +1,4 @@
-"""The real program, on a free port, with a data folder of its own."""
+"""The real program, on a free port, with a data folder of its own; its log never holds a secret."""
 
 import os
 import shutil
@@ -14,13 +14,15 @@ from urllib.parse import urlencode
 import httpx
 
 ADMIN_KEY = "key-for-the-tests-of-the-libraries-0000000001"
+# Members of the administration's answers that are shown once.
+SECRETS = ("client_secret", "agent_secret", "admin_key")
 
 REPOSITORY = Path(__file__).parents[4]
 PROGRAM = os.environ.get("AUTH_AGENT_BIN") or str(REPOSITORY / "target/debug/auth-agent")
 
 
 class Issuer:
-    """A server that runs as long as the `with` block.
+    """A server that runs as long as the `with` block, which fails when a secret stands in the log.
 
     Args:
         front: address that others reach it at, if that is not its own: its issuer identifier.
@@ -31,6 +33,7 @@ class Issuer:
         self.url = front or f"http://{self.address}"
         self._folder = tempfile.mkdtemp(prefix="auth-agent-")
         self._log = open(Path(self._folder) / "log", "w+")
+        self._handed_out = {ADMIN_KEY}
         self._program = subprocess.Popen(
             [PROGRAM, "serve", "--listen", self.address, "--data-dir", self._folder]
             + (["--issuer", front] if front else []),
@@ -38,9 +41,11 @@ class Issuer:
                 "PATH": os.environ["PATH"],
                 "AUTH_AGENT_ADMIN_KEY": ADMIN_KEY,
                 "AUTH_AGENT_LIMITS": "off",
+                # As much as it has to say, so that it is seen to be harmless.
+                "AUTH_AGENT_LOG": "info,auth_agent=debug",
             },
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=self._log,
             stderr=self._log,
         )
 
@@ -59,7 +64,11 @@ class Issuer:
         self._program.terminate()
         self._program.wait()
         self._log.close()
+        log = self.log()
         shutil.rmtree(self._folder)
+        leaks = [line for line in log.splitlines() if any(s in line for s in self._handed_out)]
+        # An error that is under way already is the one to be seen.
+        assert error or not leaks, f"a secret is in the server's log: {leaks[0]}"
 
     def log(self) -> str:
         """What it has written so far."""
@@ -75,7 +84,10 @@ class Issuer:
             timeout=60,
         )
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer.json() if answer.content else None
+        made = answer.json() if answer.content else None
+        if isinstance(made, dict):
+            self._handed_out.update(made[name] for name in SECRETS if made.get(name))
+        return made
 
     def client(self, redirect_uri: str, **more: object) -> dict[str, str]:
         """Registers a website."""

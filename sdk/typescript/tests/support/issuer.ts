@@ -1,4 +1,4 @@
-/** The real program, on a free port, with a data folder of its own. */
+/** The real program, on a free port, with a data folder of its own; its log never holds a secret. */
 
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -8,6 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const ADMIN_KEY = 'key-for-the-tests-of-the-libraries-0000000001';
+
+/** Members of the administration's answers that are shown once. */
+const SECRETS = ['client_secret', 'agent_secret', 'admin_key'];
 
 /** The built server; `./test` says where it is. */
 const PROGRAM =
@@ -26,11 +29,15 @@ export interface Agent {
 }
 
 export class Issuer {
+  private readonly handedOut = new Set([ADMIN_KEY]);
+
   private constructor(
     /** Its issuer identifier, which is its origin. */
     readonly url: string,
     private readonly folder: string,
     private readonly program: ChildProcess,
+    /** What it has written so far. */
+    private readonly log: () => string,
   ) {}
 
   /** Starts it on `host`, which is a loopback address, with more arguments of `auth-agent serve`. */
@@ -41,16 +48,22 @@ export class Issuer {
       PROGRAM,
       ['serve', '--listen', url.slice('http://'.length), '--data-dir', folder, ...more],
       {
-        env: { PATH: process.env.PATH, AUTH_AGENT_ADMIN_KEY: ADMIN_KEY },
-        stdio: ['ignore', 'ignore', 'pipe'],
+        env: {
+          PATH: process.env.PATH,
+          AUTH_AGENT_ADMIN_KEY: ADMIN_KEY,
+          // As much as it has to say, so that it is seen to be harmless.
+          AUTH_AGENT_LOG: 'info,auth_agent=debug',
+        },
+        stdio: ['ignore', 'pipe', 'pipe'],
       },
     );
     let said = '';
+    program.stdout?.on('data', (text) => (said += text));
     program.stderr?.on('data', (text) => (said += text));
     program.once('error', (error) => (said += error.message));
     for (;;) {
       const ready = await fetch(`${url}/api/ready`).catch(() => undefined);
-      if (ready?.ok) return new Issuer(url, folder, program);
+      if (ready?.ok) return new Issuer(url, folder, program, () => said);
       if (program.exitCode !== null || !program.pid) throw new Error(`the server did not start: ${said}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -65,7 +78,9 @@ export class Issuer {
     });
     const text = await answer.text();
     assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-    return (text ? JSON.parse(text) : undefined) as T;
+    const made = text ? JSON.parse(text) : undefined;
+    for (const name of SECRETS) if (made?.[name]) this.handedOut.add(made[name]);
+    return made as T;
   }
 
   client(redirectUri: string, more: object = {}): Promise<Client> {
@@ -86,11 +101,17 @@ export class Issuer {
     });
   }
 
+  /** Ends it; fails when a secret stands in what it has written. */
   async stop(): Promise<void> {
-    const ended = new Promise((resolve) => this.program.once('exit', resolve));
+    // Not 'exit': its last words may arrive after that.
+    const ended = new Promise((resolve) => this.program.once('close', resolve));
     this.program.kill('SIGTERM');
     await ended;
     await rm(this.folder, { recursive: true });
+    const leak = this.log()
+      .split('\n')
+      .find((line) => [...this.handedOut].some((secret) => line.includes(secret)));
+    assert.equal(leak, undefined, "a secret is in the server's log");
   }
 }
 
