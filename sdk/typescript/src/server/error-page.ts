@@ -19,6 +19,7 @@ export function statusOf(error: AuthAgentError): number {
 /** A plain page that says why nobody was signed in, with a way to try again. */
 export function errorPage(error: AuthAgentError, tryAgain: string): Response {
   const headline = OUTCOMES[error.code]?.headline ?? 'Not signed in';
+  const message = error.message.charAt(0).toUpperCase() + error.message.slice(1).replace(/\.$/, '');
   const html = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -27,7 +28,7 @@ export function errorPage(error: AuthAgentError, tryAgain: string): Response {
 <title>${headline}</title>
 <main>
 <h1>${headline}</h1>
-<p>${escape(`${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`)}</p>
+<p>${escape(message)}.</p>
 <p><a href="${escape(tryAgain)}">Try again</a></p>
 <p><small>Error: <code>${escape(error.code)}</code></small></p>
 </main>

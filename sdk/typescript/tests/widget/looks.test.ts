@@ -1,28 +1,16 @@
 /** How the button looks and sounds: themes, contrast, sizes, directions, and what a website sets. */
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { after, before, describe, test } from 'node:test';
 
 import type { Page } from 'playwright-core';
 
+import { violations } from '../support/axe.js';
 import { Scene } from '../support/scene.js';
 import { button, page as html, policy } from '../support/shop.js';
 
-const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Where pictures go, for a person to look at; none are taken without it. */
 const PICTURES = process.env.PICTURES;
-
-/** Violations that axe finds on the page, in one line each. */
-async function violations(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    const axe = (globalThis as unknown as { axe: typeof import('axe-core') }).axe;
-    const found = await axe.run();
-    return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
-  });
-}
 
 describe('the look of the button', () => {
   let scene: Scene;
