@@ -1,7 +1,8 @@
 import type { Binding } from '../common/claims.js';
 import { ConfigurationError, oneLine } from '../common/errors.js';
 import { type Issuer, parseIssuer } from '../common/issuer.js';
-import { aborted, authenticate, sleep } from './authenticate.js';
+import { authenticate } from './authenticate.js';
+import { Deadline, sleep, unlessEnded } from './deadline.js';
 import { AgentError, type AgentErrorCode } from './errors.js';
 import { type Page, requestCookie } from './page.js';
 import { type WaitingRequest, readWaitingPage, waitingAddress } from './waiting-page.js';
@@ -47,6 +48,7 @@ export interface AgentSignIn {
 
 const TIMEOUT = 60_000;
 const LONGEST_TIMEOUT = 2 ** 31 - 1; // what timers can wait
+const READ_WITHIN = 15_000;
 const LOOK_AGAIN = 25; // milliseconds; the address is known here, nothing is asked of the browser
 
 /** An agent that signs in where the browser that it drives waits. Made by {@link createAgent}. */
@@ -69,14 +71,32 @@ export class Agent {
     }
   }
 
-  /** Whether the page is a waiting page of the configured issuer, with a request. Sends nothing. */
+  /**
+   * Whether the page is a waiting page of the configured issuer, with a request. Sends nothing. A browser that
+   * does not answer within 15 seconds shows none.
+   */
   async isWaitingPage(page: Page): Promise<boolean> {
     try {
-      await readWaitingPage(page, this.#issuer);
+      await this.requestOf(page);
       return true;
     } catch (error) {
       if (error instanceof AgentError && error.code !== 'unsupported_page') return false;
       throw error;
+    }
+  }
+
+  /**
+   * What the waiting page in the browser asks for. Sends nothing.
+   *
+   * @throws {@link AgentError}, whose `code` says why it is none: `wrong_issuer`, `not_a_waiting_page`,
+   *   `page_changed`, `unsupported_page`; `unavailable` if the browser does not answer within 15 seconds.
+   */
+  async requestOf(page: Page): Promise<WaitingRequest> {
+    const deadline = new Deadline(READ_WITHIN);
+    try {
+      return (await unlessEnded(readWaitingPage(page, this.#issuer), deadline.signal)).request;
+    } finally {
+      deadline.cancel();
     }
   }
 
@@ -91,14 +111,18 @@ export class Agent {
   async signIn(page: Page, options: SignInOptions = {}): Promise<AgentSignIn> {
     const expected = expectations(options);
     const deadline = deadlineOf(options.timeout ?? TIMEOUT);
-    const signal = options.signal ? AbortSignal.any([deadline, options.signal]) : deadline;
-    const { request, cookie, stillThere } = await unlessEnded(this.#look(page), signal);
-    const body = this.#body(request, expected);
-    stillThere();
-    const binding = await authenticate(this.#issuer, { body, cookie, signal });
-    await this.#left(page, request, deadline, signal);
-    const { requestId, clientName, redirectOrigin } = request;
-    return { requestId, binding, clientName, redirectOrigin };
+    const signal = options.signal ? AbortSignal.any([deadline.signal, options.signal]) : deadline.signal;
+    try {
+      const { request, cookie, stillThere } = await unlessEnded(this.#look(page), signal);
+      const body = this.#body(request, expected);
+      stillThere();
+      const binding = await authenticate(this.#issuer, { body, cookie, signal, endsAt: deadline.at });
+      await this.#left(page, request, deadline.signal, signal);
+      const { requestId, clientName, redirectOrigin } = request;
+      return { requestId, binding, clientName, redirectOrigin };
+    } finally {
+      deadline.cancel();
+    }
   }
 
   /** What the page waits for, and the browser's proof that it opened it. */
@@ -204,24 +228,9 @@ function isOrigin(value: unknown): boolean {
   return (protocol === 'https:' || protocol === 'http:') && href === `${origin}/`;
 }
 
-function deadlineOf(timeout: unknown): AbortSignal {
+function deadlineOf(timeout: unknown): Deadline {
   if (typeof timeout !== 'number' || !(timeout >= 0 && timeout <= LONGEST_TIMEOUT)) {
     throw new ConfigurationError(`timeout must be milliseconds, 0 (no end) to ${LONGEST_TIMEOUT}`);
   }
-  return timeout === 0 ? new AbortController().signal : AbortSignal.timeout(Math.ceil(timeout));
-}
-
-/** A browser that hangs must not hang the agent. */
-async function unlessEnded<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let end = () => {};
-  const ended = new Promise<never>((_, reject) => {
-    end = () => reject(aborted(signal));
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
-  try {
-    return await Promise.race([work, ended]);
-  } finally {
-    signal.removeEventListener('abort', end);
-  }
+  return new Deadline(timeout);
 }

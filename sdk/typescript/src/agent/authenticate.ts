@@ -1,6 +1,8 @@
 import type { Binding } from '../common/claims.js';
 import { oneLine, whyItFailed } from '../common/errors.js';
 import type { Issuer } from '../common/issuer.js';
+import { send } from '../common/send.js';
+import { Deadline, aborted, sleep } from './deadline.js';
 import { AgentError, type AgentErrorCode, WHAT_TO_DO } from './errors.js';
 
 /** One call of POST /api/agent/authenticate. */
@@ -11,6 +13,8 @@ export interface Call {
   readonly cookie: string;
   /** Ends the call and its repetitions. */
   readonly signal: AbortSignal;
+  /** When that will be at the latest, by `performance.now()`. */
+  readonly endsAt: number;
 }
 
 const TRIES = 5;
@@ -30,31 +34,38 @@ class Repeatable {
  * @throws {@link AgentError} for everything else, and when repeating did not help.
  */
 export async function authenticate(issuer: Issuer, call: Call): Promise<Binding> {
+  let last: AgentError | undefined;
   for (let attempt = 1, pause = FIRST_PAUSE; ; attempt++, pause *= 2) {
-    const outcome = await once(issuer, call);
+    const outcome = await once(issuer, call, last);
     if (!(outcome instanceof Repeatable)) return outcome;
+    last = outcome.error;
+    const after = (last.retryAfter ?? 0) * 1000;
+    const wait = Math.max(after, pause * (0.5 + Math.random() / 2));
     // A wait that is longer than we are ready for is the caller's to decide on.
-    const after = (outcome.error.retryAfter ?? 0) * 1000;
-    if (attempt === TRIES || after > LONGEST_PAUSE) throw outcome.error;
-    await sleep(Math.max(after, pause * (0.5 + Math.random() / 2)), call.signal);
+    if (attempt === TRIES || after > LONGEST_PAUSE || performance.now() + wait > call.endsAt) throw last;
+    await sleep(wait, call.signal, last);
   }
 }
 
-async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Binding | Repeatable> {
-  if (signal.aborted) throw aborted(signal);
+async function once(
+  issuer: Issuer,
+  { body, cookie, signal }: Call,
+  last: AgentError | undefined,
+): Promise<Binding | Repeatable> {
+  if (signal.aborted) throw aborted(signal, last);
   let response: Response;
   let text: string;
+  const deadline = new Deadline(ANSWER_WITHIN);
   try {
-    response = await fetch(`${issuer.identifier}/api/agent/authenticate`, {
+    response = await send(`${issuer.identifier}/api/agent/authenticate`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', accept: 'application/json', cookie },
       body: JSON.stringify(body),
-      redirect: 'manual', // the secret goes to the issuer, and nowhere that it points to
-      signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_WITHIN)]),
+      signal: AbortSignal.any([signal, deadline.signal]),
     });
     text = await response.text();
   } catch (error) {
-    if (signal.aborted) throw aborted(signal);
+    if (signal.aborted) throw aborted(signal, last);
     return new Repeatable(
       // Whether it was done is not known; repeated, it is answered the same.
       new AgentError(
@@ -62,6 +73,8 @@ async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Bin
         `${issuer.identifier} gave no answer: ${whyItFailed(error)}. Signing in again is safe`,
       ),
     );
+  } finally {
+    deadline.cancel();
   }
 
   const answer = parse(text);
@@ -86,7 +99,8 @@ async function once(issuer: Issuer, { body, cookie, signal }: Call): Promise<Bin
       ),
     );
   }
-  throw refusal(answer['error'], answer, response.status);
+  // What is no refusal by its status is none by what it says.
+  throw refusal(response.status >= 400 ? answer['error'] : undefined, answer, response.status);
 }
 
 /** The issuer's refusal, by the word it gave. */
@@ -110,7 +124,7 @@ function refusal(
   }
   const code = word as AgentErrorCode;
   const description = answer['error_description'];
-  const said = typeof description === 'string' ? `: ${oneLine(description)}` : '';
+  const said = typeof description === 'string' ? `: ${oneLine(description).replace(/\.$/, '')}` : '';
   const wait = retryAfter === undefined ? '' : ` It may come ${when(retryAfter)}.`;
   return new AgentError(code, `refused, ${code}${said}. ${WHAT_TO_DO[code]}${wait}`, { retryAfter });
 }
@@ -125,29 +139,6 @@ function retryAfter(response: Response): number | undefined {
 
 function when(retryAfter: number | undefined): string {
   return retryAfter === undefined ? 'later' : `in ${retryAfter} s`;
-}
-
-/** Waits, unless the call is ended meanwhile. */
-export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      reject(aborted(signal));
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', end);
-      resolve();
-    }, milliseconds);
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end, { once: true });
-  });
-}
-
-/** Why a call was ended: its own deadline, or the caller. */
-export function aborted(signal: AbortSignal): AgentError {
-  return (signal.reason as { name?: string } | undefined)?.name === 'TimeoutError'
-    ? new AgentError('unavailable', 'issuer or browser did not answer before the deadline: try again later')
-    : new AgentError('aborted', 'the sign-in was ended by its signal');
 }
 
 function parse(text: string): Record<string, unknown> {

@@ -10,3 +10,4 @@ export { type Agent, type AgentOptions, type AgentSignIn, type SignInOptions, cr
 export { agentFromEnvironment } from './environment.js';
 export { AgentError, type AgentErrorCode } from './errors.js';
 export type { BrowserCookie, Page, PlaywrightPage, PuppeteerPage } from './page.js';
+export type { WaitingRequest } from './waiting-page.js';

@@ -3,13 +3,20 @@ import type { Issuer } from '../common/issuer.js';
 import { AgentError } from './errors.js';
 import { type Page, assertPage } from './page.js';
 
-/** What a waiting page says of its request. Only `requestId` is acted on; the rest is for reading. */
+/**
+ * What a waiting page says of its request. Nothing in it is secret. Only `requestId` is acted on; the rest is
+ * for reading.
+ */
 export interface WaitingRequest {
   readonly requestId: string;
+  /** The website, as it is registered with the issuer: `client_…`. */
+  readonly clientId: string;
   /** The client's own word for itself: hostile text, for people and for models. */
   readonly clientName: string;
-  /** Scheme, host and port that the browser goes on to. */
+  /** Scheme, host and port that the browser goes on to; without the port on this machine. */
   readonly redirectOrigin: string;
+  /** What the website asks for (RFC 6749 §3.3). */
+  readonly scope: string;
 }
 
 /** A request id as the issuer makes it. */
@@ -113,8 +120,10 @@ function parse(answer: unknown): { address: string; request: WaitingRequest | un
   const said = object(found['request']);
   const request = said && {
     requestId: String(said['request_id']),
+    clientId: oneLine(said['client_id'] ?? ''),
     clientName: oneLine(said['client_name'] ?? '', 64),
     redirectOrigin: oneLine(said['redirect_origin'] ?? ''),
+    scope: oneLine(said['scope'] ?? ''),
   };
   return { address: String(found['address']), request };
 }

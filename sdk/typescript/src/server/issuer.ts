@@ -1,8 +1,9 @@
-import { type RemoteJWKSet, createRemoteJWKSet } from 'jose';
+import { type RemoteJWKSet, createRemoteJWKSet, customFetch } from 'jose';
 import * as oauth from 'oauth4webapi';
 
 import { AuthAgentError, oneLine, whyItFailed } from '../common/errors.js';
 import { type Issuer, parseIssuer } from '../common/issuer.js';
+import { send } from '../common/send.js';
 import { EndpointError, IssuerError, TokenError } from './errors.js';
 
 const METADATA_LIVES = 60 * 60 * 1000; // milliseconds
@@ -20,10 +21,11 @@ export class Discovery {
     this.issuer = parseIssuer(issuer);
   }
 
-  /** For each request: it may be http for an issuer on this machine only, and does not hang. */
+  /** For each request: it may be http for an issuer on this machine only, without a proxy, and does not hang. */
   get requestOptions() {
     return {
       [oauth.allowInsecureRequests]: !this.issuer.isHttps,
+      [oauth.customFetch]: send,
       signal: () => AbortSignal.timeout(ANSWER_WITHIN),
     };
   }
@@ -51,7 +53,7 @@ export class Discovery {
     if (url === undefined)
       throw new IssuerError('unexpected_answer', "the issuer's metadata has no jwks_uri");
     if (this.#keys?.url !== url) {
-      this.#keys = { url, set: createRemoteJWKSet(new URL(url)) };
+      this.#keys = { url, set: createRemoteJWKSet(new URL(url), { [customFetch]: send }) };
     }
     const { set } = this.#keys;
     if (!set.fresh) await set.reload().catch(() => Promise.reject(keysError()));

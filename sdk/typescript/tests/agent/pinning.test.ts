@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { type TestContext, after, before, test } from 'node:test';
 
 import { AgentError, type AgentErrorCode, createAgent } from '@auth-agent/sdk/agent';
@@ -65,15 +66,17 @@ async function waiting(context: Context) {
 
 /** Tries to sign in: it is refused for that reason, and the library sends nothing to anybody. */
 async function refused(t: TestContext, page: DrivenPage, code: AgentErrorCode, agent = agentOf()) {
-  const sent = t.mock.method(globalThis, 'fetch');
+  const sent = [t.mock.method(globalThis, 'fetch'), t.mock.method(http, 'request')];
   await assert.rejects(agent.signIn(page), (error) => {
     assert.ok(error instanceof AgentError);
     assert.equal(error.code, code, error.message);
     assert.ok(!error.message.includes(registered.agent_secret));
     return true;
   });
-  assert.equal(sent.mock.callCount(), 0);
-  sent.mock.restore();
+  for (const { mock } of sent) {
+    assert.equal(mock.callCount(), 0);
+    mock.restore();
+  }
 }
 
 /** The fake got what the browser asks for by itself, and nothing of the agent's. */

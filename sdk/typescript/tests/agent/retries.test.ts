@@ -1,13 +1,10 @@
 /** What is asked again and what is not, of an issuer that the test makes fail; the page is a stand-in. */
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { inspect } from 'node:util';
 
-import { AgentError, agentFromEnvironment, createAgent } from '@auth-agent/sdk/agent';
+import { AgentError, createAgent } from '@auth-agent/sdk/agent';
 import { type Answer, FakeIssuer } from '../support/fake-issuer.js';
 
 const SECRET = 'as_secret-of-the-agent';
@@ -114,9 +111,12 @@ test('a refusal is asked for once, and said by its name', async () => {
 });
 
 test('a redirect is not followed, and an answer that says nothing is no sign-in', async () => {
+  const headers = { location: `${fake.url}/elsewhere` };
   const odd: Answer[] = [
-    { status: 302, headers: { location: `${fake.url}/elsewhere` }, json: {} },
-    { status: 307, headers: { location: `${fake.url}/elsewhere` }, json: {} },
+    { status: 302, headers, json: {} },
+    { status: 307, headers, json: {} },
+    // What is no refusal by its status is none by its words.
+    ...[200, 302, 307, 308].map((status) => ({ status, headers, json: { error: 'invalid_agent' } })),
     { status: 200, json: {} },
     { status: 200, json: null },
     { status: 500, json: { error: 'constructor' } },
@@ -160,21 +160,26 @@ test('a guard that is given and says nothing is refused, and nothing is sent', a
 });
 
 test('the browser has gone on when it shows a page of the web, and not of its own or the issuer’s', async (t) => {
-  let deadline = new AbortController();
-  t.mock.method(AbortSignal, 'timeout', () => deadline.signal);
+  const TIMEOUT = 54_321;
+  let end = () => {};
+  const { setTimeout: start } = globalThis;
+  t.mock.method(globalThis, 'setTimeout', (work: () => void, wait: number) => {
+    if (wait === TIMEOUT) end = work;
+    return start(work, wait);
+  });
   /** A page that shows `address` after the sign-in; by then the deadline is over. */
-  const after = (address: string) => {
+  const signInAnd = (address: string) => {
     answers = [DONE];
     const waiting = page();
-    deadline = new AbortController();
-    const gone = () => (deadline.abort(), address);
-    return { ...waiting, url: () => (answers.length ? waiting.url() : gone()) };
+    const gone = () => (end(), address);
+    const after = { ...waiting, url: () => (answers.length ? waiting.url() : gone()) };
+    return agent().signIn(after, { timeout: TIMEOUT });
   };
   for (const address of ['https://shop.example/callback', 'https://accounts.other.example/', 'http://shop.example/']) {
-    assert.equal((await agent().signIn(after(address))).redirectOrigin, 'https://shop.example');
+    assert.equal((await signInAnd(address)).redirectOrigin, 'https://shop.example');
   }
   for (const address of ['chrome-error://chromewebdata/', 'about:blank', `${fake.url}/openapi`]) {
-    await assert.rejects(agent().signIn(after(address)), (error) => {
+    await assert.rejects(signInAnd(address), (error) => {
       assert.ok(error instanceof AgentError);
       assert.deepEqual([error.code, error.authenticated], ['redirect_failed', true], address);
       return true;
@@ -187,7 +192,9 @@ test('a second factor is an error with a name of its own', async () => {
   await assert.rejects(agent().signIn(page()), { code: 'challenge_required' });
 });
 
-test('repeating ends: after a few tries, at a long Retry-After, at the deadline, and when it is told to', async () => {
+test('repeating ends: after a few tries, at a long Retry-After, at the deadline, and when it is told to', async (t) => {
+  const timers = t.mock.method(globalThis, 'setTimeout');
+  const waits = () => timers.mock.calls.filter(({ arguments: [, wait] }) => wait === 9000);
   answers = Array<Answer>(6).fill({ status: 503, json: {} });
   await assert.rejects(agent().signIn(page()), { code: 'unavailable' });
   assert.equal(calls(), 5);
@@ -197,10 +204,9 @@ test('repeating ends: after a few tries, at a long Retry-After, at the deadline,
   assert.equal(calls(), 6);
 
   answers = [{ status: 429, headers: { 'retry-after': '9' }, json: {} }, DONE];
-  await assert.rejects(agent().signIn(page(), { timeout: 300 }), {
-    code: 'unavailable',
-    message: /deadline/,
-  });
+  await assert.rejects(agent().signIn(page(), { timeout: 8000 }), { code: 'slow_down', retryAfter: 9 });
+  assert.equal(calls(), 7);
+  assert.equal(waits().length, 0, 'a wait that ends too late is not begun');
 
   answers = [DONE, DONE];
   await assert.rejects(agent().signIn(page(), { signal: AbortSignal.abort() }), { code: 'aborted' });
@@ -210,6 +216,77 @@ test('repeating ends: after a few tries, at a long Retry-After, at the deadline,
   while (answers.length > 1) await new Promise((resolve) => setTimeout(resolve, 5));
   stop.abort();
   await assert.rejects(waiting, { code: 'aborted' });
+});
+
+test('what was answered last is the reason at the deadline, and not that the time is up', async (t) => {
+  const { setTimeout: start } = globalThis;
+  const answer = fake.routes['/api/agent/authenticate'];
+  for (const moment of ['while it waits', 'while the next try is not answered'] as const) {
+    const stop = new AbortController();
+    const end = () => stop.abort(new DOMException('', 'TimeoutError')); // as one that the caller has set
+    const timers = t.mock.method(globalThis, 'setTimeout', (work: () => void, wait: number) => {
+      if (wait === 1000 && moment === 'while it waits') queueMicrotask(end);
+      return start(work, wait);
+    });
+    let tries = 0;
+    fake.routes['/api/agent/authenticate'] = (request, body) => {
+      if (++tries === 1) return answer?.(request, body) ?? 'cut';
+      end();
+      return new Promise(() => {});
+    };
+    answers = [{ status: 429, headers: { 'retry-after': '1' }, json: { error: 'slow_down' } }, DONE];
+    const signingIn = agent().signIn(page(), { signal: stop.signal });
+    await assert.rejects(signingIn, { code: 'slow_down', retryAfter: 1 }, moment);
+    assert.equal(tries, moment === 'while it waits' ? 1 : 2);
+    timers.mock.restore();
+  }
+});
+
+test('a refusal is told with one full stop', async () => {
+  answers = [{ status: 401, json: { error: 'invalid_agent', error_description: 'no such agent.' } }, DONE];
+  await assert.rejects(agent().signIn(page()), { message: /: no such agent\. Check/ });
+});
+
+test('what a page waits for is told without a sign-in, and why it waits for nothing', async () => {
+  answers = [DONE];
+  const request = { request_id: 'req_1', client_id: 'client_1', client_name: 'Shop', scope: 'openid\nprofile' };
+  const address = `${fake.url}/authorize/req_1`;
+  const waiting = { ...page(), evaluate: async () => JSON.stringify({ address, request: JSON.stringify(request) }) };
+  assert.deepEqual(await agent().requestOf(waiting), {
+    requestId: 'req_1',
+    clientId: 'client_1',
+    clientName: 'Shop',
+    redirectOrigin: '',
+    scope: 'openid profile',
+  });
+  const reasons: [object, string][] = [
+    [{ url: () => 'https://evil.example/authorize' }, 'wrong_issuer'],
+    [{ url: () => `${fake.url}/openapi` }, 'not_a_waiting_page'],
+    [{ isClosed: () => true }, 'page_changed'],
+    [{ context: undefined }, 'unsupported_page'],
+  ];
+  for (const [change, code] of reasons) {
+    await assert.rejects(agent().requestOf({ ...waiting, ...change }), { code });
+  }
+  assert.deepEqual(fake.asked, []);
+});
+
+test('a browser that hangs shows no waiting page after 15 seconds, and the program waits for that', async (t) => {
+  const hanging = { ...page(), evaluate: () => new Promise<never>(() => {}) };
+  answers = [DONE];
+  const waits: (number | undefined)[] = [];
+  const { setTimeout: start } = globalThis;
+  const timers = t.mock.method(globalThis, 'setTimeout', (work: () => void, wait: number) => {
+    waits.push(wait);
+    const timer = start(work, 1);
+    assert.ok(timer.hasRef(), 'the program does not end meanwhile');
+    return timer;
+  });
+  assert.equal(await agent().isWaitingPage(hanging), false);
+  await assert.rejects(agent().requestOf(hanging), { code: 'unavailable' });
+  await assert.rejects(agent().signIn(hanging), { code: 'unavailable' });
+  assert.deepEqual(waits, [15_000, 15_000, 60_000]);
+  timers.mock.restore();
 });
 
 test('an issuer that is not there is unavailable, and the error shows no secret', async () => {
@@ -241,63 +318,4 @@ test('the secret is in nothing that shows an agent', () => {
     JSON.stringify({ ...agent() }),
   ];
   for (const text of shown) assert.ok(!text.includes(SECRET), text);
-});
-
-test('settings come from the environment, from a file, or are missed by name', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'auth-agent-'));
-  const names = ['ISSUER', 'ID', 'SECRET', 'MODEL', 'CREDENTIALS_FILE'].map((name) => `AUTH_AGENT_${name}`);
-  const kept = { ...process.env };
-  try {
-    for (const name of names) delete process.env[name];
-    assert.throws(() => agentFromEnvironment(), { code: 'configuration', message: /AUTH_AGENT_ISSUER/ });
-    process.env['AUTH_AGENT_ISSUER'] = `${fake.url}/`;
-    process.env['AUTH_AGENT_MODEL'] = 'm';
-    process.env['AUTH_AGENT_CREDENTIALS_FILE'] = join(folder, 'agent.json');
-    assert.throws(() => agentFromEnvironment(), { message: /agent\.json cannot be read: ENOENT/ });
-    await writeFile(join(folder, 'agent.json'), '"no object"');
-    assert.throws(() => agentFromEnvironment(), { message: /not a JSON object/ });
-    // As `auth-agent agent create --json --secret-file agent.secret` prints it.
-    await writeFile(join(folder, 'agent.secret'), `${SECRET}\n`);
-    await writeFile(
-      join(folder, 'agent.json'),
-      JSON.stringify({ agent_id: 'agent_1', secret_file: 'agent.secret', model: null }),
-    );
-    const made = agentFromEnvironment();
-    assert.deepEqual([made.issuer, made.agentId, made.model], [fake.url, 'agent_1', 'm']);
-    answers = [DONE];
-    const first = {
-      ...page(),
-      url: () => (bodies.length ? 'https://shop.example/' : `${fake.url}/authorize/req_1`),
-    };
-    await made.signIn(first);
-    assert.equal((JSON.parse(bodies[0] ?? '') as { agent_secret: string }).agent_secret, SECRET);
-    process.env['AUTH_AGENT_ID'] = 'agent_2';
-    assert.equal(agentFromEnvironment().agentId, 'agent_2');
-    assert.equal(agentFromEnvironment({ agentId: 'agent_3' }).agentId, 'agent_3');
-  } finally {
-    process.env = kept;
-    await rm(folder, { recursive: true });
-  }
-});
-
-test('settings that would send the secret in the clear, or nowhere, are refused', () => {
-  const good = { issuer: 'https://auth.example', agentId: 'agent_1', agentSecret: SECRET, model: 'm' };
-  const bad: [object, RegExp][] = [
-    [{ issuer: 'http://auth.example' }, /https/],
-    [{ issuer: 'https://auth.example@evil.example' }, /user name/],
-    [{ issuer: '' }, /issuer is missing/],
-    [{ agentId: undefined }, /agentId is missing/],
-    [{ agentSecret: ' ' }, /agentSecret is missing/],
-    [{ model: 'm'.repeat(129) }, /128 printable/],
-    [{ model: 'a\nb' }, /printable/],
-  ];
-  for (const [change, message] of bad) {
-    assert.throws(
-      () => createAgent({ ...good, ...change }),
-      (error: Error) => {
-        assert.match(error.message, message);
-        return !error.message.includes(SECRET);
-      },
-    );
-  }
 });
