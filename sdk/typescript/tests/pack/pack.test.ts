@@ -9,6 +9,8 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
+import { Issuer } from '../support/issuer.js';
+
 const PACKAGE = fileURLToPath(new URL('../../', import.meta.url));
 const exec = promisify(execFile);
 
@@ -48,6 +50,64 @@ test('every entry is imported, without a browser and without the libraries that 
   const { stdout } = await exec(process.execPath, ['imports.js'], { cwd: folder });
   assert.equal(stdout, 'function function function\n');
 });
+
+test('an agent signs in at a website, with what was packed alone', async () => {
+  const issuer = await Issuer.start();
+  try {
+    const redirectUri = 'https://shop.example/callback';
+    const [agent, client] = await Promise.all([issuer.agent(), issuer.client(redirectUri)]);
+    await writeFile(join(folder, 'sign-in.js'), SIGN_IN);
+    const { stdout } = await exec(process.execPath, ['sign-in.js'], {
+      cwd: folder,
+      env: {
+        PATH: process.env.PATH,
+        AUTH_AGENT_ISSUER: issuer.url,
+        AUTH_AGENT_ID: agent.agent_id,
+        AUTH_AGENT_SECRET: agent.agent_secret,
+        AUTH_AGENT_MODEL: 'claude-opus-4',
+        CLIENT_ID: client.client_id,
+        CLIENT_SECRET: client.client_secret,
+        REDIRECT_URI: redirectUri,
+      },
+    });
+    assert.equal(stdout, `browser Profilio ${agent.agent_id} claude-opus-4\n`);
+  } finally {
+    await issuer.stop();
+  }
+});
+
+/** A website and an agent in one program; the browser between them is a stand-in. */
+const SIGN_IN = `
+import { agentFromEnvironment } from '@auth-agent/sdk/agent';
+import { createClient } from '@auth-agent/sdk/server';
+
+const { AUTH_AGENT_ISSUER: issuer, CLIENT_ID: clientId, CLIENT_SECRET: clientSecret, REDIRECT_URI: redirectUri } = process.env;
+const client = createClient({ issuer, clientId, clientSecret, redirectUri });
+const { url, transaction } = await client.start();
+
+const opened = await fetch(url);
+const [, request] = /id="auth-agent-request">(.*?)<.script>/s.exec(await opened.text());
+const [cookie] = opened.headers.getSetCookie()[0].split(';');
+const [name, value] = cookie.split('=');
+let address = url.href;
+const page = {
+  url: () => address,
+  evaluate: async () => JSON.stringify({ address, request }),
+  isClosed: () => false,
+  context: () => ({ cookies: async () => [{ name, value, domain: new URL(issuer).hostname, path: '/', httpOnly: true }] }),
+};
+const goesOn = async () => {
+  const path = '/api/check-status?request_id=' + JSON.parse(request).request_id;
+  const { redirect_to } = await (await fetch(issuer + path, { headers: { cookie } })).json();
+  if (redirect_to) return (address = redirect_to);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  return goesOn();
+};
+
+const [{ binding, clientName }] = await Promise.all([agentFromEnvironment().signIn(page), goesOn()]);
+const { claims } = await client.callback(address, transaction);
+console.log(binding, clientName, claims.agent_id, claims.model);
+`;
 
 test('only what is needed is packed', async () => {
   const { stdout } = await exec('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: PACKAGE });
@@ -107,7 +167,7 @@ test('a strict program that uses every entry type-checks, our declarations and a
 
 const PROGRAM = `
 import { createServer } from 'node:http';
-import { AgentError, type AgentSignIn, type Page, agentFromEnvironment, createAgent } from '@auth-agent/sdk/agent';
+import { AgentError, type AgentSignIn, type Page, type WaitingRequest, agentFromEnvironment, createAgent } from '@auth-agent/sdk/agent';
 import {
   CallbackError, type Session, TokenError, createAccessTokenVerifier, createClient, createHandlers,
   expressHandler, isBound, nextHandlers,
@@ -144,6 +204,8 @@ export async function check(request: Request): Promise<string | undefined> {
 export async function signIn(page: Page): Promise<AgentSignIn | undefined> {
   const agent = createAgent({ issuer: 'https://auth.example', agentId: 'agent_1', agentSecret: 's', model: 'm' });
   try {
+    const { clientId, redirectOrigin }: WaitingRequest = await agent.requestOf(page);
+    if (clientId === 'client_1' && redirectOrigin) return undefined;
     if (await agent.isWaitingPage(page)) return await agent.signIn(page, { expectedOrigin: 'https://shop.example' });
     return await agentFromEnvironment().signIn(page);
   } catch (error) {
