@@ -1,7 +1,7 @@
 import type { Binding } from '../common/claims.js';
-import { oneLine, whyItFailed } from '../common/errors.js';
+import { oneLine } from '../common/errors.js';
 import type { Issuer } from '../common/issuer.js';
-import { send } from '../common/send.js';
+import { send, whyItFailed } from '../common/send.js';
 import { Deadline, aborted, sleep } from './deadline.js';
 import { AgentError, type AgentErrorCode, WHAT_TO_DO } from './errors.js';
 

@@ -24,19 +24,6 @@ export class ConfigurationError extends AuthAgentError {
   }
 }
 
-/** A request got no answer, or none that is read. Its message says why and holds nothing secret: it is shown. */
-export class NoAnswer extends Error {}
-
-/** Why a request did not get through, without the addresses and headers that its error may hold. */
-export function whyItFailed(error: unknown): string {
-  if (!(error instanceof Error)) return 'no answer';
-  if (error instanceof NoAnswer) return error.message;
-  if (error.name === 'TimeoutError') return 'no answer in time';
-  if (error.name === 'AbortError') return 'aborted';
-  const cause = error.cause as { code?: unknown } | undefined;
-  return typeof cause?.code === 'string' ? cause.code : 'the connection failed';
-}
-
 /** Text of another party, made fit for one line of a message. */
 export function oneLine(text: unknown, most = 300): string {
   return String(text)

@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 
-import { NoAnswer } from './errors.js';
-
 /** In bytes; no good answer of an issuer comes near it. */
 const LONGEST_ANSWER = 1024 * 1024;
 /** Statuses whose answers have no body (Fetch §2.2.3). */
@@ -14,6 +12,9 @@ export interface Sending {
   readonly body?: string | URLSearchParams | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** A request got no answer, or none that is read. Its message says why and holds nothing secret: it is shown. */
+export class NoAnswer extends Error {}
 
 /**
  * Sends a request to the issuer, as `fetch` does, and reads the answer, which is whole when it is returned
@@ -80,4 +81,14 @@ async function whole(
     parts.push(new Uint8Array(chunk));
   }
   return new Response(WITHOUT_BODY.includes(status) ? null : new Blob(parts), { status, headers });
+}
+
+/** Why a request did not get through, without the addresses and headers that its error may hold. */
+export function whyItFailed(error: unknown): string {
+  if (!(error instanceof Error)) return 'no answer';
+  if (error instanceof NoAnswer) return error.message;
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  if (error.name === 'AbortError') return 'aborted';
+  const cause = error.cause as { code?: unknown } | undefined;
+  return typeof cause?.code === 'string' ? cause.code : 'the connection failed';
 }

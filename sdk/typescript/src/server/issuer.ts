@@ -1,9 +1,9 @@
 import { type RemoteJWKSet, createRemoteJWKSet, customFetch } from 'jose';
 import * as oauth from 'oauth4webapi';
 
-import { AuthAgentError, oneLine, whyItFailed } from '../common/errors.js';
+import { AuthAgentError, oneLine } from '../common/errors.js';
 import { type Issuer, parseIssuer } from '../common/issuer.js';
-import { send } from '../common/send.js';
+import { send, whyItFailed } from '../common/send.js';
 import { EndpointError, IssuerError, TokenError } from './errors.js';
 
 const METADATA_LIVES = 60 * 60 * 1000; // milliseconds
