@@ -9,9 +9,10 @@ import httpx
 import pytest
 from conftest import arguments
 from support.drivers import AsyncPlaywrightTab, SeleniumTab, SyncPlaywrightTab, Tab, until
+from support.fake_issuer import DONE, FakeIssuer
 from support.issuer import Issuer
 from support.recorder import Recorder
-from support.still_page import COOKIE, AsyncStillPage, StillPage
+from support.still_page import COOKIE, AsyncStillPage, StillPage, StillSession
 from support.website import Website
 
 from auth_agent import (
@@ -23,6 +24,7 @@ from auth_agent import (
     PageChanged,
     RedirectTimeout,
     RequestClosed,
+    Unavailable,
     _agent,
 )
 from auth_agent.drivers import browser
@@ -61,6 +63,14 @@ class Between:
         await self._real.pause(seconds)
 
 
+class HangingPage(AsyncStillPage):
+    """A page of Playwright that does not answer."""
+
+    async def evaluate(self, expression: str, /) -> str:  # type: ignore[override]
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
 async def go(tab: Tab, address: str) -> None:
     """Goes there, in the thread that the library under test is called in."""
     if isinstance(tab, SyncPlaywrightTab):
@@ -93,8 +103,8 @@ async def test_a_page_that_goes_elsewhere_between_check_and_use_gets_nothing(
                 monkeypatch.setattr(
                     _agent,
                     name,
-                    lambda page, browser_of=browser_of, moment=moment: Between(
-                        browser_of(page), moment, lambda: go(tab, evil)
+                    lambda *page, browser_of=browser_of, moment=moment: Between(
+                        browser_of(*page), moment, lambda: go(tab, evil)
                     ),
                 )
             with pytest.raises(PageChanged):
@@ -108,19 +118,34 @@ async def test_a_page_that_goes_elsewhere_between_check_and_use_gets_nothing(
     assert issuer.status(request_id) == {"status": "pending"}
 
 
+@pytest.mark.parametrize("kind", [HangingPage, StillSession])
 async def test_a_browser_that_hangs_does_not_hang_the_agent(
-    agent: dict[str, str], sent: list[httpx.Request], monkeypatch: pytest.MonkeyPatch
+    kind: Callable[[str], Any],
+    agent: dict[str, str],
+    sent: list[httpx.Request],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class Hanging(AsyncStillPage):
-        async def evaluate(self, expression: str, /) -> str:  # type: ignore[override]
-            await asyncio.Event().wait()
-            raise AssertionError
+    page = kind(f"{agent['issuer']}/authorize/req_1")
+    with pytest.raises(Unavailable, match="did not answer before the deadline"):
+        # Much longer than the deadline, and shorter than a question may wait without one.
+        await asyncio.wait_for(AsyncAuthAgent(**agent).sign_in(page, timeout=0.2), 10)
 
     monkeypatch.setattr(browser, "_ANSWERS_WITHIN", 0.05)
-    page: Any = Hanging(f"{agent['issuer']}/authorize/req_1")
     with pytest.raises(PageChanged):
         await AsyncAuthAgent(**agent).sign_in(page)
+    assert not await AsyncAuthAgent(**agent).is_waiting_page(page)
     assert sent == []
+
+
+async def test_a_browser_that_hangs_after_the_sign_in_is_waited_for_until_the_deadline() -> None:
+    with FakeIssuer() as fake:
+        fake.answers = [DONE]
+        page: Any = StillSession(f"{fake.url}/authorize/req_1", lambda: bool(fake.asked))
+        agent = AsyncAuthAgent(issuer=fake.url, agent_id="a", agent_secret="as_x", model="m")
+        with pytest.raises(RedirectTimeout) as late:
+            await asyncio.wait_for(agent.sign_in(page, timeout=1), 10)
+        assert late.value.authenticated
+        assert page.was_hanging
 
 
 @pytest.mark.parametrize("driver", ["playwright-async"], indirect=True)
@@ -198,11 +223,11 @@ def test_the_endpoint_is_the_configured_one_and_the_cookie_the_requests_own(
 ) -> None:
     calls: list[tuple[str, str]] = []
 
-    def send(client: object, request: httpx.Request, **options: Any) -> httpx.Response:
+    async def send(client: object, request: httpx.Request, **options: Any) -> httpx.Response:
         calls.append((str(request.url), request.headers["cookie"]))
         return httpx.Response(200, json={"success": True, "binding": "browser"})
 
-    monkeypatch.setattr(httpx.Client, "send", send)
+    monkeypatch.setattr(httpx.AsyncClient, "send", send)
     for issuer in ("https://auth.example", "https://auth.example/tenants/one"):
         calls.clear()
         page = https_page(f"{issuer}/authorize/req_1")

@@ -152,6 +152,14 @@ def test_a_redirect_is_not_followed_and_an_answer_that_says_nothing_is_no_sign_i
     assert [asked.line for asked in fake.asked] == [CALL] * len(odd)
 
 
+@both
+def test_a_fault_of_the_issuer_is_said_to_be_one(fake: FakeIssuer, kind: str) -> None:
+    fake.answers = [Answer(500, {"error": "server_error"}), DONE]
+    with pytest.raises(UnexpectedAnswer, match="the issuer failed, with 500: try again later"):
+        sign_in(fake, kind)
+    assert len(fake.asked) == 1
+
+
 def test_a_second_factor_is_an_error_with_a_name_of_its_own(fake: FakeIssuer) -> None:
     body = {"success": True, "status": "challenge", "challenge": {"challenge_id": "c"}}
     fake.answers = [Answer(202, body), DONE]
@@ -165,21 +173,31 @@ def test_repeating_ends_after_a_few_tries_at_a_long_wait_and_at_the_deadline(
     fake: FakeIssuer, waits: list[float], kind: str
 ) -> None:
     fake.answers = [Answer(503)] * 6
-    with pytest.raises(Unavailable, match="answers 503"):
+    with pytest.raises(Unavailable, match="answers 503: try again later") as lasting:
         sign_in(fake, kind)
+    assert lasting.value.retry_after is None
     assert len(fake.asked) == 5
 
     later = format_datetime(datetime.now(timezone.utc) + timedelta(hours=1), usegmt=True)
     for value in ("3600", later):
         fake.answers = [Answer(429, {"error": "slow_down"}, {"retry-after": value}), DONE]
-        with pytest.raises(SlowDown):
+        with pytest.raises(SlowDown, match=r"It may come in 3[56]\d\d s\.") as slow:
             sign_in(fake, kind)
+        assert 3500 < (slow.value.retry_after or 0) <= 3600
     assert len(fake.asked) == 7
 
     fake.answers = [Answer(429, {}, {"retry-after": "9"}), DONE]
-    with pytest.raises(SlowDown):
+    with pytest.raises(SlowDown) as late:
         sign_in(fake, kind, timeout=5)
+    assert late.value.retry_after == 9
     assert len(fake.asked) == 8
+
+    for status in (502, 503, 504):
+        fake.answers = [Answer(status, {}, {"retry-after": "40"}), DONE]
+        with pytest.raises(Unavailable, match=f"answers {status}: try again in 40 s") as away:
+            sign_in(fake, kind)
+        assert away.value.retry_after == 40
+    assert len(fake.asked) == 11
 
     fake.answers = [Answer(429, {}, {"retry-after": "nonsense"}), DONE]
     assert sign_in(fake, kind).binding == "browser"

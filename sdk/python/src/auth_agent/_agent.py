@@ -174,7 +174,8 @@ class AuthAgent(BaseAgent):
             expected_origin: origin of the website that the agent means to sign in to, such as
                 `https://shop.example`. Take it from the agent's task, not from the page.
             expected_client_id: the same by the website's `client_id`.
-            timeout: for all of it, in seconds, not negative.
+            timeout: for all of it, in seconds, not negative. An asynchronous library is not waited for
+                any longer; a synchronous one that hangs cannot be interrupted.
 
         Raises:
             ConfigurationError: for an argument that is not understood, or is empty.
@@ -206,7 +207,8 @@ class AuthAgent(BaseAgent):
             website's own cookies belong to it: open it in the session that began the sign-in.
 
         Raises:
-            SignInError: see `sign_in`. Nothing is sent to an address that is not the issuer's.
+            SignInError: see `sign_in`. If it is a `NothingSent`, nothing of the agent's was sent: at most
+                the address was opened, and that only if it is the issuer's.
         """
         purpose = Purpose(expected_origin, expected_client_id, timeout)
         transport = SyncTransport(self._identity.issuer)
@@ -250,7 +252,8 @@ class AsyncAuthAgent(BaseAgent):
         """See `AuthAgent.sign_in`; the page is Playwright's `Page` or browser-use's `BrowserSession`."""
         purpose = Purpose(expected_origin, expected_client_id, timeout)
         transport = AsyncTransport(self._identity.issuer)
-        return await sign_in(async_browser_of(page), transport, self._identity, purpose)
+        browser = async_browser_of(page, purpose.deadline)
+        return await sign_in(browser, transport, self._identity, purpose)
 
     async def sign_in_over_http(
         self,

@@ -1,18 +1,19 @@
 """A sign-in without a browser: the program that holds the cookie is what waits."""
 
-import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from http.cookies import CookieError, SimpleCookie
 
 import httpx
 
+from ._answer import failed, is_passing, object_of, retry_after
 from ._authenticate import authenticate
 from ._issuer import Issuer
+from ._repeat import Again, repeated, time_for_an_answer
 from ._secret import Secret
 from ._sign_in import Identity, Purpose, SignIn
 from ._text import one_line
-from ._transport import ANSWER_WITHIN, Lost, Transport
+from ._transport import Lost, Transport
 from ._waiting_page import REQUEST_ID, Place, WaitingRequest, place_of, request_cookie, request_of
 from .drivers.browser import Cookie
 from .errors import (
@@ -22,6 +23,7 @@ from .errors import (
     Unavailable,
     UnexpectedAnswer,
     WrongIssuer,
+    when,
 )
 
 
@@ -38,15 +40,14 @@ async def sign_in_over_http(
     transport: Transport, identity: Identity, authorize_url: str, purpose: Purpose
 ) -> HttpSignIn:
     """Opens the address, signs in at the page that it shows, and asks where that leads."""
-    deadline = time.monotonic() + purpose.timeout
     issuer = identity.issuer
-    page = await _get(transport, _checked(issuer, authorize_url), deadline)
+    page = await _get(transport, _checked(issuer, authorize_url), purpose.deadline)
     request = _waiting(page)
     cookie = request_cookie(_cookies(page, issuer), issuer, request.request_id)
     proof = Secret(f"{cookie.name}={cookie.value}")
     call = purpose.call(identity, request.request_id, proof)
-    binding = await authenticate(transport, issuer, call, deadline)
-    redirect_to = await _redirect(transport, issuer, request.request_id, proof, deadline)
+    binding = await authenticate(transport, issuer, call, purpose.deadline)
+    redirect_to = await _redirect(transport, issuer, request.request_id, proof, purpose.deadline)
     return HttpSignIn(
         request_id=request.request_id,
         binding=binding,
@@ -75,29 +76,28 @@ def _checked(issuer: Issuer, authorize_url: str) -> str:
     return address
 
 
-async def _get(
-    transport: Transport, address: str, deadline: float, cookie: Secret | None = None
-) -> httpx.Response:
-    within = min(ANSWER_WITHIN, deadline - time.monotonic())
+async def _get(transport: Transport, address: str, deadline: float) -> httpx.Response:
+    within = time_for_an_answer(deadline)
     try:
-        if within > 0:
-            return await transport.send(_request(address, cookie), within)
-        reason = "no answer in time"
+        return await transport.send(httpx.Request("GET", address), within)
     except Lost as lost:
-        reason = str(lost)
-    raise Unavailable(f"the issuer cannot be reached: {reason}")
-
-
-def _request(address: str, cookie: Secret | None) -> httpx.Request:
-    headers = {"cookie": cookie.reveal()} if cookie else {}
-    return httpx.Request("GET", address, headers=headers)
+        reason, reached = str(lost), lost.reached
+    if not reached:
+        raise Unavailable(f"the issuer cannot be reached: {reason}")
+    raise Unavailable(
+        f"the issuer gave no answer: {reason}. Starting again from the website is safe"
+    )
 
 
 def _waiting(page: httpx.Response) -> WaitingRequest:
     if page.is_redirect:
         raise UnexpectedAnswer(_said_by_redirect(page))
-    if page.status_code in (429, 502, 503, 504):
-        raise Unavailable(f"the issuer answers {page.status_code}: try again later")
+    if is_passing(page):
+        after = retry_after(page)
+        said = f"the issuer answers {page.status_code}: try again {when(after)}"
+        raise Unavailable(said, retry_after=after)
+    if page.status_code >= 500:
+        raise failed(page.status_code)
     request = request_of(_script(page.text)) if page.status_code == 200 else None
     if request is None or not REQUEST_ID.fullmatch(request.request_id):
         raise NotAWaitingPage(
@@ -122,21 +122,43 @@ def _said_by_redirect(page: httpx.Response) -> str:
 async def _redirect(
     transport: Transport, issuer: Issuer, request_id: str, cookie: Secret, deadline: float
 ) -> str:
+    """Asks where the sign-in leads, again if need be: each answer holds a new code in place of the last."""
     address = f"{issuer.identifier}/api/check-status?request_id={request_id}"
+
+    async def once(within: float) -> str | Again:
+        request = httpx.Request("GET", address, headers={"cookie": cookie.reveal()})
+        try:
+            response = await transport.send(request, within)
+        except Lost as lost:
+            return Again(_not_said(str(lost)))
+        if is_passing(response):
+            error = _not_said(f"it answers {response.status_code}", retry_after(response))
+            return Again(error)
+        return _redirect_of(response)
+
     try:
-        response = await _get(transport, address, deadline, cookie)
-        answer = response.json()
-        status, redirect_to = answer.get("status"), answer.get("redirect_to")
-    except (Unavailable, ValueError, AttributeError):
-        status, redirect_to = None, None
+        return await repeated(transport, once, deadline)
+    except Unavailable:
+        raise _not_said("no answer in time") from None
+
+
+def _redirect_of(response: httpx.Response) -> str:
+    answer = object_of(response)
+    status, redirect_to = answer.get("status"), answer.get("redirect_to")
     if status in ("denied", "expired"):  # the way back then holds an error, and no code
         raise RedirectFailed(
             f"signed in, but the request is {status} since then: start again from the website"
         )
-    if isinstance(redirect_to, str):
-        return redirect_to
-    raise RedirectTimeout(
-        "signed in, but the issuer did not say where that leads: start again from the website"
+    if not isinstance(redirect_to, str):
+        raise _not_said(f"it answers {response.status_code} without an address")
+    return redirect_to
+
+
+def _not_said(reason: str, after: float | None = None) -> RedirectTimeout:
+    return RedirectTimeout(
+        f"signed in, but the issuer did not say where that leads: {reason}. "
+        "Start again from the website",
+        retry_after=after,
     )
 
 

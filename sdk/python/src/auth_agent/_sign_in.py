@@ -2,14 +2,15 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ._authenticate import Binding, Call, authenticate
 from ._issuer import Issuer
+from ._repeat import too_late
 from ._secret import Secret
 from ._transport import Transport
 from ._waiting_page import WaitingRequest, place_of, proof_of, read_waiting_page
-from .drivers.browser import Browser, BrowserGone
+from .drivers.browser import Browser, BrowserGone, BrowserLate
 from .errors import ConfigurationError, PageClosed, RedirectFailed, RedirectTimeout
 
 _LOOK_AGAIN = 0.025  # seconds
@@ -36,6 +37,8 @@ class Purpose:
     expected_origin: str | None
     expected_client_id: str | None
     timeout: float
+    deadline: float = field(init=False, repr=False)
+    """When it ends, by `time.monotonic()`: the time runs from now on."""
 
     def __post_init__(self) -> None:
         for name in ("expected_origin", "expected_client_id"):
@@ -48,6 +51,7 @@ class Purpose:
         is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
         if not is_number or not 0 <= self.timeout < math.inf:
             raise ConfigurationError("timeout must be a number of seconds, 0 or more, and finite")
+        object.__setattr__(self, "deadline", time.monotonic() + self.timeout)
 
     def call(self, identity: Identity, request_id: str, cookie: Secret) -> Call:
         """The call that authenticates it."""
@@ -80,15 +84,17 @@ async def sign_in(
     browser: Browser, transport: Transport, identity: Identity, purpose: Purpose
 ) -> SignIn:
     """Signs in at the waiting page that is open, and waits until the browser is at the website."""
-    deadline = time.monotonic() + purpose.timeout
     issuer = identity.issuer
-    waiting = await read_waiting_page(browser, issuer)
+    try:
+        waiting = await read_waiting_page(browser, issuer)
+        proof = await proof_of(browser, issuer, waiting)
+    except BrowserLate:
+        raise too_late() from None
     request = waiting.request
-    proof = await proof_of(browser, issuer, waiting)
     cookie = Secret(f"{proof.name}={proof.value}")
     call = purpose.call(identity, request.request_id, cookie)
-    binding = await authenticate(transport, issuer, call, deadline)
-    await _left(browser, issuer, request, deadline)
+    binding = await authenticate(transport, issuer, call, purpose.deadline)
+    await _left(browser, issuer, request, purpose.deadline)
     return SignIn(request.request_id, binding, request.client_name, request.redirect_origin)
 
 
@@ -105,6 +111,8 @@ async def _left(
             await browser.pause(_LOOK_AGAIN)
     except BrowserGone:
         raise PageClosed("signed in, but the page was closed before it went on") from None
+    except BrowserLate:
+        raise _still_waits() from None
 
 
 def _still_waits() -> RedirectTimeout:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import httpx
@@ -14,16 +15,17 @@ from ._issuer import Issuer
 from .errors import ConfigurationError
 
 T = TypeVar("T")
-C = TypeVar("C", httpx.Client, httpx.AsyncClient)
-
-ANSWER_WITHIN = 15.0
-"""Seconds that one request may wait for its answer."""
 
 _LONGEST_ANSWER = 1024 * 1024  # bytes
 
 
 class Lost(Exception):
     """The request or its answer did not get through. It says why, and holds nothing of either."""
+
+    def __init__(self, reason: str, *, reached: bool = True) -> None:
+        super().__init__(reason)
+        self.reached = reached
+        """False if there was no connection, so that the request cannot have arrived."""
 
 
 class Transport(Protocol):
@@ -33,38 +35,13 @@ class Transport(Protocol):
         """Sends it, and reads the answer.
 
         Raises:
-            Lost: if there is none within so many seconds.
+            Lost: if there is none within so many seconds, the way to it included.
         """
         ...
 
     async def sleep(self, seconds: float) -> None:
         """Waits between two tries."""
         ...
-
-
-class SyncTransport:
-    """For `run`: it never waits for an event loop."""
-
-    def __init__(self, issuer: Issuer) -> None:
-        self._believes_environment = _believes_environment(issuer)
-
-    async def send(self, request: httpx.Request, within: float) -> httpx.Response:
-        try:
-            deadline = time.monotonic() + within
-            with _client(httpx.Client, self._believes_environment) as client:
-                request.extensions["timeout"] = _timeout(within)
-                response = client.send(request, stream=True, follow_redirects=False)
-                content = b""
-                for chunk in response.iter_bytes():
-                    content = _grown(content, chunk, deadline)
-                return _whole(response, content)
-        except httpx.HTTPError as error:
-            reason = _reason(error)
-        # Beyond the handler, so that the lost request, and what it holds, is no part of the error.
-        raise Lost(reason)
-
-    async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 class AsyncTransport:
@@ -75,25 +52,62 @@ class AsyncTransport:
 
     async def send(self, request: httpx.Request, within: float) -> httpx.Response:
         try:
-            async with _client(httpx.AsyncClient, self._believes_environment) as client:
-                request.extensions["timeout"] = _timeout(within)
-                return await asyncio.wait_for(self._receive(client, request, within), within)
+            async with _client(self._believes_environment) as client:
+                return await asyncio.wait_for(_received(client, request), within)
         except (httpx.HTTPError, asyncio.TimeoutError) as error:
             reason = _reason(error)
-        raise Lost(reason)
-
-    async def _receive(
-        self, client: httpx.AsyncClient, request: httpx.Request, within: float
-    ) -> httpx.Response:
-        deadline = time.monotonic() + within
-        response = await client.send(request, stream=True, follow_redirects=False)
-        content = b""
-        async for chunk in response.aiter_bytes():
-            content = _grown(content, chunk, deadline)
-        return _whole(response, content)
+            reached = not isinstance(error, (httpx.ConnectError, httpx.ProxyError))
+        # Beyond the handler, so that the lost request, and what it holds, is no part of the error.
+        raise Lost(reason, reached=reached)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class SyncTransport:
+    """For `run`: it never waits for an event loop of the caller's.
+
+    A request is sent by one of its own, since httpx bounds each step of a request without a loop, but not
+    all of it.
+    """
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._transport = AsyncTransport(issuer)
+
+    async def send(self, request: httpx.Request, within: float) -> httpx.Response:
+        return _in_a_loop_of_its_own(self._transport.send(request, within))
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def _in_a_loop_of_its_own(work: Coroutine[Any, Any, T]) -> T:
+    """Waits for a coroutine that does wait for an event loop.
+
+    It is carried out in another thread, as this one may have a loop that runs: in Playwright's sync
+    library it has.
+    """
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+
+    def carry_out() -> T:
+        try:
+            return loop.run_until_complete(task)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(carry_out)
+            try:
+                return done.result()
+            finally:
+                # Whoever interrupts this thread does not wait for the answer. When it is there, this is
+                # of no effect.
+                loop.call_soon_threadsafe(task.cancel)
+    finally:
+        # What looks up a name cannot be interrupted: it is left alone, and not waited for.
+        loop.close()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -112,9 +126,9 @@ def _believes_environment(issuer: Issuer) -> bool:
     return issuer.is_https
 
 
-def _client(kind: type[C], trust_env: bool) -> C:
+def _client(trust_env: bool) -> httpx.AsyncClient:
     try:
-        return kind(trust_env=trust_env)
+        return httpx.AsyncClient(trust_env=trust_env, timeout=None)  # `send` bounds all of it
     except ImportError:
         reason = "a SOCKS proxy needs httpx[socks]"
     except OSError:
@@ -124,13 +138,14 @@ def _client(kind: type[C], trust_env: bool) -> C:
     raise ConfigurationError(f"the environment does not let httpx work: {reason}")
 
 
-def _grown(content: bytes, chunk: bytes, deadline: float) -> bytes:
-    """An answer that comes in pieces ends in time, and within bounds."""
-    if time.monotonic() > deadline:
-        raise Lost("no answer in time")
-    if len(content) + len(chunk) > _LONGEST_ANSWER:
-        raise Lost("the answer is longer than 1 MiB")
-    return content + chunk
+async def _received(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    response = await client.send(request, stream=True, follow_redirects=False)
+    content = b""
+    async for chunk in response.aiter_bytes():
+        if len(content) + len(chunk) > _LONGEST_ANSWER:
+            raise Lost("the answer is longer than 1 MiB")
+        content += chunk
+    return _whole(response, content)
 
 
 def _whole(response: httpx.Response, content: bytes) -> httpx.Response:
@@ -140,13 +155,11 @@ def _whole(response: httpx.Response, content: bytes) -> httpx.Response:
     return httpx.Response(response.status_code, headers=headers, content=content)
 
 
-def _timeout(within: float) -> dict[str, float | None]:
-    return httpx.Timeout(within).as_dict()
-
-
 def _reason(error: Exception) -> str:
-    if isinstance(error, (httpx.TimeoutException, asyncio.TimeoutError)):
+    if isinstance(error, asyncio.TimeoutError):
         return "no answer in time"
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy of HTTPS_PROXY or ALL_PROXY does not let it through"
     cause: BaseException | None = error
     while cause is not None:
         # Both are an OSError, with numbers of their own.

@@ -179,7 +179,7 @@ def request_cookie(cookies: list[Cookie], issuer: Issuer, request_id: str) -> Co
             return cookie
     raise NotThisBrowser(
         "this browser holds no cookie of the page's request, so it is not the one that opened it: "
-        "nothing was sent. Start again from the website, in this browser"
+        "nothing of the agent's was sent. Start again from the website, in this browser"
     )
 
 

@@ -1,5 +1,6 @@
 """What can go wrong. No error holds a secret, a code or a cookie: each may be shown to a model."""
 
+import math
 from typing import ClassVar
 
 __all__ = [
@@ -60,9 +61,20 @@ class SignInError(AuthAgentError):
     authenticated: ClassVar[bool] = False
     """Whether the agent was authenticated all the same, and only what came after it failed."""
 
+    retry_after: float | None
+    """When to try again at the earliest, in seconds from then, if the issuer said so (RFC 9110 §10.2.3)."""
+
+    def __init__(self, error_description: str, *, retry_after: float | None = None) -> None:
+        super().__init__(error_description)
+        self.retry_after = retry_after
+
 
 class NothingSent(SignInError):
-    """Decided here, before anything was sent to anybody."""
+    """Decided here, before anything of the agent's was sent to anybody.
+
+    With a browser nothing at all was; without one, no more than the opening of the issuer's own
+    `/authorize?…`, to which the website redirects.
+    """
 
     error = "nothing_sent"
 
@@ -107,7 +119,8 @@ class Refused(SignInError):
 
     def __str__(self) -> str:
         said = f": {self.error_description.rstrip('.')}" if self.error_description else ""
-        return f"refused, {self.error}{said}. {self.advice}"
+        wait = "" if self.retry_after is None else f" It may come {when(self.retry_after)}."
+        return f"refused, {self.error}{said}. {self.advice}{wait}"
 
 
 class InvalidRequest(Refused):
@@ -219,6 +232,11 @@ class PageClosed(SignInError):
 
     error = "page_closed"
     authenticated = True
+
+
+def when(retry_after: float | None) -> str:
+    """When to try again, in words. Not public."""
+    return "later" if retry_after is None else f"in {math.ceil(retry_after)} s"
 
 
 REFUSALS: dict[str, type[Refused]] = {

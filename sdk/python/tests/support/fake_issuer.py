@@ -11,6 +11,7 @@ from types import TracebackType
 class Answer:
     status: int = 200
     body: object = None
+    """Sent as it is if it is bytes, and as JSON otherwise."""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -39,15 +40,16 @@ class FakeIssuer:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+                received = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                fake.asked.append(Asked(f"{self.command} {self.path}", headers, body))
+                fake.asked.append(Asked(f"{self.command} {self.path}", headers, received))
                 answer = fake.answers.pop(0)
                 if answer is CUT:
                     self.close_connection = True
                     return
                 self.send_response(answer.status)
-                content = json.dumps(answer.body).encode()
+                body = answer.body
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 for name, value in {**answer.headers, "content-length": str(len(content))}.items():
                     self.send_header(name, value)
                 self.end_headers()

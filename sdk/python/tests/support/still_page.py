@@ -1,5 +1,6 @@
-"""Stand-ins for a page of Playwright, for what a real one cannot be made to do."""
+"""Stand-ins for a page of Playwright and a session of browser-use, for what no real one can be made to do."""
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -72,3 +73,38 @@ class AsyncStillPage(StillPage):
 
     async def evaluate(self, expression: str, /) -> str:  # type: ignore[override]
         return super().evaluate(expression)
+
+
+class StillSession:
+    """The same for browser-use: a tab that answers until it `hangs`, in a browser that answers always."""
+
+    session_id = "session"
+    target_id = "target"
+
+    def __init__(self, address: str, hangs: Callable[[], bool] = lambda: True) -> None:
+        self._page = StillPage(address)
+        self._hangs = hangs
+        self.was_hanging = False
+
+    @property
+    def cdp_client(self) -> "StillSession":
+        return self
+
+    async def get_or_create_cdp_session(
+        self, target_id: None = None, focus: bool = True
+    ) -> "StillSession":
+        return self
+
+    async def send_raw(
+        self, method: str, params: object = None, session_id: str | None = None
+    ) -> dict[str, Any]:
+        if session_id and self._hangs():
+            self.was_hanging = True
+            await asyncio.Event().wait()
+        answers: dict[str, dict[str, Any]] = {
+            "Target.getTargetInfo": {},
+            "Page.getFrameTree": {"frameTree": {"frame": {"url": self._page.url}}},
+            "Runtime.evaluate": {"result": {"value": self._page.evaluate("")}},
+            "Network.getCookies": {"cookies": self._page.cookies("")},
+        }
+        return answers[method]

@@ -1,6 +1,7 @@
 """The libraries that drive a browser. A page is known by what it can do: none of them is imported."""
 
 import inspect
+import math
 
 from ..errors import UnsupportedPage
 from .browser import Browser
@@ -48,17 +49,20 @@ def browser_of(page: Page) -> Browser:
     )
 
 
-def async_browser_of(page: AsyncPage) -> Browser:
+def async_browser_of(page: AsyncPage, deadline: float = math.inf) -> Browser:
     """The browser behind a page of an asynchronous library.
+
+    Args:
+        deadline: when it is not waited for any more, by `time.monotonic()`.
 
     Raises:
         UnsupportedPage: unless it is a page of one of them.
     """
     given: object = page
     if _is_playwright_page(given) and _is_async(given):
-        return AsyncPlaywrightBrowser(given)  # type: ignore[arg-type]
+        return AsyncPlaywrightBrowser(given, deadline)  # type: ignore[arg-type]
     if _has(given, "get_or_create_cdp_session"):
-        return BrowserUseBrowser(given)  # type: ignore[arg-type]
+        return BrowserUseBrowser(given, deadline)  # type: ignore[arg-type]
     raise UnsupportedPage(
         "give the Page of Playwright's async library or the BrowserSession of browser-use itself: "
         "not a frame, and not an address; for a synchronous library there is AuthAgent"

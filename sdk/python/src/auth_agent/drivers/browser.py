@@ -1,6 +1,7 @@
 """What is asked of a browser, whichever library drives it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -41,11 +42,16 @@ class BrowserGone(Exception):
     """The page or its browser is closed, or it did not answer."""
 
 
+class BrowserLate(Exception):
+    """The browser did not answer before the deadline that it was given."""
+
+
 class Browser(Protocol):
     """One page of a browser.
 
     The methods are coroutine functions for all libraries, so that the sign-in is written once. Those
-    of a synchronous library never wait for an event loop: `run` carries them out without one.
+    of a synchronous library never wait for an event loop: `run` carries them out without one. Those
+    of an asynchronous one end at the deadline that it was made with: each may raise `BrowserLate`.
     """
 
     async def address(self) -> str:
@@ -77,15 +83,20 @@ class Browser(Protocol):
         ...
 
 
-async def answered(question: Awaitable[T]) -> T:
+async def answered(question: Awaitable[T], deadline: float) -> T:
     """A browser's answer, of an asynchronous library: a browser that hangs must not hang the agent.
 
+    Args:
+        deadline: when to give up, by `time.monotonic()`, if that is before the question's own time is up.
+
     Raises:
+        BrowserLate: if it does not come before the deadline.
         BrowserGone: if it does not come in time, or the library says that it failed.
     """
     try:
-        return await asyncio.wait_for(question, _ANSWERS_WITHIN)
+        return await asyncio.wait_for(question, min(_ANSWERS_WITHIN, deadline - time.monotonic()))
     except AuthAgentError:
         raise
     except Exception:  # each library has errors of its own, and none of them is imported
-        raise BrowserGone from None
+        late = time.monotonic() >= deadline
+    raise BrowserLate if late else BrowserGone

@@ -21,8 +21,9 @@ class BrowserSession(Protocol):
 class BrowserUseBrowser:
     """One tab: the one that is looked at when the first question is asked."""
 
-    def __init__(self, session: BrowserSession) -> None:
+    def __init__(self, session: BrowserSession, deadline: float) -> None:
         self._session = session
+        self._deadline = deadline
         self._tab: Any = None
 
     async def address(self) -> str:
@@ -56,20 +57,21 @@ class BrowserUseBrowser:
 
     async def _ask(self, method: str, params: dict[str, Any] | None = None) -> Any:
         tab = await self._focused()
-        return await answered(tab.cdp_client.send_raw(method, params, session_id=tab.session_id))
+        question = tab.cdp_client.send_raw(method, params, session_id=tab.session_id)
+        return await answered(question, self._deadline)
 
     async def _is_there(self) -> bool:
         tab = await self._focused()
         question = tab.cdp_client.send_raw("Target.getTargetInfo", {"targetId": tab.target_id})
         try:
-            await answered(question)
+            await answered(question, self._deadline)
         except BrowserGone:
             return False
         return True
 
     async def _focused(self) -> Any:
         if self._tab is None:
-            self._tab = await answered(self._find())
+            self._tab = await answered(self._find(), self._deadline)
         return self._tab
 
     async def _find(self) -> Any:

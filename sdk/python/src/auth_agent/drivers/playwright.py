@@ -74,8 +74,9 @@ class PlaywrightBrowser:
 class AsyncPlaywrightBrowser:
     """The async library."""
 
-    def __init__(self, page: AsyncPlaywrightPage) -> None:
+    def __init__(self, page: AsyncPlaywrightPage, deadline: float) -> None:
         self._page = page
+        self._deadline = deadline
 
     async def address(self) -> str:
         if self._page.is_closed():
@@ -84,12 +85,12 @@ class AsyncPlaywrightBrowser:
 
     async def evaluate(self, expression: str) -> object:
         try:
-            return await answered(self._page.evaluate(expression))
+            return await answered(self._page.evaluate(expression), self._deadline)
         except BrowserGone:
             return None
 
     async def cookies(self, origin: str) -> list[Cookie]:
-        found = await answered(self._page.context.cookies(f"{origin}/"))
+        found = await answered(self._page.context.cookies(f"{origin}/"), self._deadline)
         return [read_cookie(cookie) for cookie in found]
 
     async def pause(self, seconds: float) -> None:
