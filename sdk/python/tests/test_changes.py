@@ -22,8 +22,10 @@ from auth_agent import (
     NotAWaitingPage,
     NotThisBrowser,
     PageChanged,
+    RedirectFailed,
     RedirectTimeout,
     RequestClosed,
+    SignInError,
     Unavailable,
     _agent,
 )
@@ -137,12 +139,26 @@ async def test_a_browser_that_hangs_does_not_hang_the_agent(
     assert sent == []
 
 
-async def test_a_browser_that_hangs_after_the_sign_in_is_waited_for_until_the_deadline() -> None:
+@pytest.mark.parametrize(
+    ("goes_on_to", "error"),
+    [(None, RedirectTimeout), ("chrome-error://chromewebdata/", RedirectFailed)],
+)
+async def test_a_browser_that_hangs_after_the_sign_in_is_waited_for_until_the_deadline(
+    goes_on_to: str | None, error: type[SignInError]
+) -> None:
+    def hangs() -> bool:
+        if not fake.asked:
+            return False
+        if goes_on_to in (None, page._page._address):
+            return True
+        page._page._address = goes_on_to  # which it still tells
+        return False
+
     with FakeIssuer() as fake:
         fake.answers = [DONE]
-        page: Any = StillSession(f"{fake.url}/authorize/req_1", lambda: bool(fake.asked))
+        page: Any = StillSession(f"{fake.url}/authorize/req_1", hangs)
         agent = AsyncAuthAgent(issuer=fake.url, agent_id="a", agent_secret="as_x", model="m")
-        with pytest.raises(RedirectTimeout) as late:
+        with pytest.raises(error) as late:
             await asyncio.wait_for(agent.sign_in(page, timeout=1), 10)
         assert late.value.authenticated
         assert page.was_hanging

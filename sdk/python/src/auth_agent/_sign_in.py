@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ._authenticate import Binding, Call, authenticate
 from ._issuer import Issuer
@@ -14,6 +15,8 @@ from .drivers.browser import Browser, BrowserGone, BrowserLate
 from .errors import ConfigurationError, PageClosed, RedirectFailed, RedirectTimeout
 
 _LOOK_AGAIN = 0.025  # seconds
+
+_Shown = Literal["waiting page", "website", "another page"]
 
 
 @dataclass(frozen=True)
@@ -102,17 +105,20 @@ async def _left(
     browser: Browser, issuer: Issuer, request: WaitingRequest, deadline: float
 ) -> None:
     """Waits until the browser shows a page of the website, or of where that has sent it on to."""
+    shown: _Shown = "waiting page"  # it did when the call was made
     try:
-        while not _has_gone_on(issuer, address := await browser.address(), request):
+        while True:
+            shown = _shown(issuer, await browser.address(), request)
+            if shown == "website":
+                return
             if time.monotonic() > deadline:
-                waits = _waits(issuer, address, request.request_id)
-                del address  # it may hold the code
-                raise _still_waits() if waits else _went_astray(request)
+                break
             await browser.pause(_LOOK_AGAIN)
     except BrowserGone:
         raise PageClosed("signed in, but the page was closed before it went on") from None
     except BrowserLate:
-        raise _still_waits() from None
+        pass  # what it showed last is what is known
+    raise _still_waits() if shown == "waiting page" else _went_astray(request)
 
 
 def _still_waits() -> RedirectTimeout:
@@ -128,21 +134,18 @@ def _went_astray(request: WaitingRequest) -> RedirectFailed:
     )
 
 
-def _has_gone_on(issuer: Issuer, address: str, request: WaitingRequest) -> bool:
-    """Whether that is a page of the web: the website's, or one that it has sent the browser on to.
+def _shown(issuer: Issuer, address: str, request: WaitingRequest) -> _Shown:
+    """What a browser at that address shows: `website` is also a page that the website has sent it on to.
 
     An error page of the browser is none, nor is one of the issuer's, unless the website is on its origin.
     """
-    if _waits(issuer, address, request.request_id):
-        return False
+    place = place_of(issuer, address)
+    if place is not None and place.request_id in (None, request.request_id):
+        return "waiting page"  # reloaded perhaps: its address then has its id
     if issuer.path_of(address) is not None:
         # On this machine the website's origin is told without its port.
         without_port = f"{issuer.origin.partition(':')[0]}://{issuer.host}"
-        return request.redirect_origin in (issuer.origin, without_port)
-    return address.startswith(("https://", "http://"))
-
-
-def _waits(issuer: Issuer, address: str, request_id: str) -> bool:
-    """Whether that is still the waiting page, reloaded perhaps (its address then has its id)."""
-    place = place_of(issuer, address)
-    return place is not None and place.request_id in (None, request_id)
+        is_website = request.redirect_origin in (issuer.origin, without_port)
+    else:
+        is_website = address.startswith(("https://", "http://"))
+    return "website" if is_website else "another page"
