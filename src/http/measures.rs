@@ -146,6 +146,7 @@ impl Routes {
         }
         drop(known);
         let name = template.strip_prefix(&*self.base_path).unwrap_or(template);
+        let name = if name.is_empty() { "/" } else { name };
         let label = RouteLabel {
             route: name.to_owned(),
         };

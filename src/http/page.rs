@@ -76,6 +76,15 @@ pub(crate) fn prefetch_refused(app: &App) -> Response {
     .page(&app.base_path, "Not opened ahead of time")
 }
 
+/// GET /: what this server is.
+pub(crate) async fn front(State(app): State<Arc<App>>) -> Response {
+    let page = view::front_page(&view::FrontPage {
+        base_path: &app.base_path,
+        issuer: &app.issuer,
+    });
+    html(StatusCode::OK, &page, None)
+}
+
 /// GET /authorize/{request_id}: the same page again, for the browser that holds the cookie. HEAD and
 /// prefetches are given no code, and cause none.
 pub(crate) async fn show(

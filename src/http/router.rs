@@ -83,6 +83,7 @@ fn public() -> Router<Arc<App>> {
 
     let closed = Router::new()
         // Browsers
+        .route("/", get(page::front))
         .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/authorize/{request_id}", get(page::show))
         .route("/api/requests/{request_id}", get(waiting::look))

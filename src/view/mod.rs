@@ -1,5 +1,5 @@
 //! What a browser is shown: the waiting page, the page that says how a sign-in ended, the error
-//! page, the description of the surface, and the files they load. Pure: no HTTP, no clock; the caller adds status and headers.
+//! page, the front page, the description of the surface, and the files they load. Pure: no HTTP, no clock; the caller adds status and headers.
 //!
 //! A page holds words of others (a client's name, a description with a parameter in it). Each
 //! goes through the escaping of the place it stands in: maud for HTML, [`escape::literal`] for
@@ -8,12 +8,14 @@
 
 pub mod asset;
 mod escape;
+mod front;
 mod layout;
 mod link;
 mod message;
 mod openapi;
 mod waiting;
 
+pub use front::{FrontPage, front_page};
 pub use message::{ErrorPage, OutcomeKind, OutcomePage, error_page, outcome_page};
 pub use openapi::openapi_page;
 pub use waiting::{WaitingPage, waiting_page};

@@ -36,6 +36,7 @@ on_both_databases! {
         let page = WaitingPage::of(shown);
         for (what, status, reply) in [
             ("JSON", 200, get(&api, "/api/health").await),
+            ("the front page", 200, get(&api, "/").await),
             ("a document", 200, get(&api, "/.well-known/openid-configuration").await),
             ("a 303", 303, api.send(api.post("/authorize").form(&asked.params)).await),
             ("a fault told to the website", 303, api.open(&asked.with("scope", "none"), "").await),
@@ -96,7 +97,7 @@ on_both_databases! {
 
     async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow(env: Env) {
         let api = env.api().await;
-        for path in ["/", "/nothing", "/token/more", "/api", "/api/agent", "/.well-known/nothing"] {
+        for path in ["/nothing", "/token/more", "/api", "/api/agent", "/.well-known/nothing"] {
             for method in [Method::GET, Method::POST, Method::DELETE] {
                 let reply = api.send(api.call(method, path)).await;
                 reply.refused(404, "not_found");
@@ -104,6 +105,7 @@ on_both_databases! {
             }
         }
         for (path, wrong, allowed) in [
+            ("/", Method::POST, "GET,HEAD"),
             ("/token", Method::GET, "POST"),
             ("/introspect", Method::GET, "POST"),
             ("/revoke", Method::PUT, "POST"),
@@ -124,6 +126,25 @@ on_both_databases! {
             methods.sort_unstable();
             assert_eq!(methods.join(","), allowed, "{wrong} {path}");
         }
+    }
+
+    async fn the_server_s_own_address_says_what_it_is_and_where_to_read_on(env: Env) {
+        let api = env.api().await;
+        let front = get(&api, "/").await.expect(200);
+        assert_eq!(front.header("content-type"), "text/html; charset=utf-8");
+        assert!(front.header("content-security-policy").contains("default-src 'none'"));
+        assert!(front.text.contains(&api.issuer) && !front.text.contains("<script"), "{}", front.text);
+        let mut links = 0;
+        for link in front.text.split(" href=\"").skip(1) {
+            let path = link.split('"').next().unwrap();
+            get(&api, path).await.expect(200);
+            links += 1;
+        }
+        assert!(links >= 4, "{}", front.text);
+        let server = env.start(|options| { options.issuer("https://auth.example/tenant"); }).await;
+        let front = api.get(&format!("{}/tenant", server.base_url())).send().await.unwrap();
+        assert_eq!(front.status(), 200);
+        assert!(front.text().await.unwrap().contains("href=\"/tenant/openapi\""));
     }
 
     async fn under_an_issuer_with_a_path_everything_is_there_and_nothing_at_the_root(env: Env) {

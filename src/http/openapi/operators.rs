@@ -28,6 +28,10 @@ pub(super) fn document(path: &str, id: &'static str) -> Operation {
 pub(super) fn operations() -> Vec<Operation> {
     let started_at = "2026-01-31T12:00:00Z";
     vec![
+        get("/", "front", "What this server is")
+            .tagged(DISCOVERY)
+            .says("For whoever opens its address in a browser.")
+            .answers_with(200, HTML, text(), "A page."),
         document("/.well-known/openid-configuration", "openidConfiguration"),
         document("/.well-known/oauth-authorization-server", "authorizationServerMetadata"),
         get("/.well-known/jwks.json", "keySet", "The keys that verify tokens")
