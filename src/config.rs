@@ -23,6 +23,7 @@ use clap::{
     builder::{NonEmptyStringValueParser, Resettable, TypedValueParser as _},
 };
 
+pub(crate) use derived::administration;
 pub use environment::environment_secret;
 pub use example::example;
 pub(crate) use file::one_line;

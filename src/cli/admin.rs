@@ -12,7 +12,12 @@ use super::{
     secret,
     server::{ServerChoice, http_client, told},
 };
-use crate::{config::Config, crypto::Secret, http::LocalApi, store::sqlite_file};
+use crate::{
+    config::Config,
+    crypto::Secret,
+    http::{LocalApi, StartError, Whereabouts},
+    store::{StoreError, sqlite_file},
+};
 
 /// Items that one call of a list yields at most.
 const MOST_OF_A_PAGE: usize = 500;
@@ -46,10 +51,19 @@ enum Answers {
 impl Admin {
     /// Looks for the server, and for the key to it.
     pub(crate) async fn open(choice: ServerChoice) -> Result<Self, Failure> {
-        let issuer = choice.administration()?;
-        let http = http_client(&issuer)?;
+        let mut issuer = choice.administration()?;
+        let mut http = http_client(&issuer)?;
         let mut config = choice.config;
-        match who_answers(&http, &issuer).await {
+        let mut answers = who_answers(&http, &issuer).await;
+        if choice.server.is_none() && !matches!(answers, Answers::Server) {
+            // Not where the settings say; it may have said itself where it is.
+            if let Some(found) = Whereabouts::of_holder(&config.database_url()) {
+                issuer = found.administration;
+                http = http_client(&issuer)?;
+                answers = who_answers(&http, &issuer).await;
+            }
+        }
+        match answers {
             Answers::Server => {
                 config.read_environment()?;
                 let (key, key_from) = admin_key(&mut config)?;
@@ -88,7 +102,14 @@ impl Admin {
         }
         config.read_environment()?;
         config.validate()?;
-        Ok(Self::Local(Box::new(LocalApi::open(&config).await?)))
+        let api = LocalApi::open(&config).await.map_err(|error| match error {
+            StartError::Store(StoreError::Locked(name)) => Failure::usage(format!(
+                "{name} is in use by another auth-agent process, and no server answers at {issuer}: name the \
+                 running server with --server, or try again when the other job is done"
+            )),
+            error => error.into(),
+        })?;
+        Ok(Self::Local(Box::new(api)))
     }
 
     /// Whether no server is asked.
@@ -257,13 +278,14 @@ impl Remote {
             .bytes()
             .await
             .map_err(|error| self.failed(&error))?;
+        let answer = serde_json::from_slice(&body).unwrap_or_default();
         if status == StatusCode::UNAUTHORIZED {
-            return Err(Failure::failed(format!(
+            let told = format!(
                 "{} refused the admin key from {}: set AUTH_AGENT_ADMIN_KEY to a key of that server",
                 self.issuer, self.key_from
-            )));
+            );
+            return Err(Failure::refused(told, answer));
         }
-        let answer = serde_json::from_slice(&body).unwrap_or_default();
         if status == StatusCode::NOT_FOUND && !names_what_is_missing(&answer) {
             return Err(Failure::failed(format!(
                 "there is no administration at {}: it may be at another address: --server \

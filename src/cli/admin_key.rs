@@ -90,7 +90,7 @@ async fn note_of_the_last(admin: &Admin, id: &str) -> Option<String> {
     is_last.then(|| {
         "It is the last key of role admin: from then on nobody administers the running server, unless \
          AUTH_AGENT_ADMIN_KEY is set in its environment. While it is stopped, `auth-agent admin-key create \
-         --role admin` makes another one."
+         --name NAME --role admin` makes another one."
             .to_owned()
     })
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::{Failure, Output, progress::Progress};
 use crate::{
     config::Config,
-    http::{self, RestoreError, StartError},
-    store::{self, Backup, BackupError, StoreError},
+    http::{self, RestoreError, RestoreReport, StartError},
+    store::{self, Backup, BackupError, StoreError, sqlite_file},
 };
 
 /// Copy the whole database into one file, beside a running server
@@ -64,12 +64,27 @@ pub(crate) async fn restore(job: RestoreJob, output: Output) -> Result<(), Failu
     drop(progress);
     let report = report.map_err(failed)?;
     output.json(&json!(report));
+    let RestoreReport {
+        backup_position,
+        database,
+    } = report;
     output.line(format!(
-        "Restored {}: {} events, read through and found whole. All sign-ins from before have ended, and there \
-         are new keys; agents sign in anew with the secrets that they have. What was suspended, revoked, deleted \
-         or rotated after the backup is not: do it again, admin keys too. Start it with `auth-agent serve`.",
+        "Restored {}: its {backup_position} events and {} more that the restoring wrote, read through and found \
+         whole. All sign-ins from before have ended, and there are new keys; agents sign in anew with the secrets that \
+         they have. What was suspended, revoked, deleted or rotated after the backup is not: do it again, admin keys \
+         too.",
         job.file.display(),
-        report.events
+        database.events.saturating_sub(backup_position),
+    ));
+    output.line(format!(
+        "Start it with `auth-agent serve`. Administration takes an admin key from before: the one of the backup's \
+         time, in {} or in AUTH_AGENT_ADMIN_KEY. {}",
+        config.admin_key_file().display(),
+        if sqlite_file(&config.database_url()).is_some() {
+            "Without one, `auth-agent admin-key create --name NAME --role admin` makes one before the start."
+        } else {
+            "Without one, start with a new key of your own in AUTH_AGENT_ADMIN_KEY."
+        }
     ));
     Ok(())
 }

@@ -9,15 +9,19 @@ use clap::Args;
 use url::{Host, Url};
 
 use super::Failure;
-use crate::config::{self, Config};
+use crate::{
+    config::{self, Config},
+    http::Whereabouts,
+};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// The server to talk to: named, or the one that the settings describe.
+/// The server to talk to: named, or the one that the settings describe; where they say nothing, the one
+/// that has the database of the data folder.
 #[derive(Debug, Args)]
 pub(crate) struct ServerChoice {
-    /// The running server, by its issuer [default: the issuer of the settings]
+    /// The running server, by its issuer [default: that of the settings, or of the data folder]
     #[arg(long, value_name = "URL", value_parser = config::issuer)]
     pub(crate) server: Option<String>,
 
@@ -26,10 +30,19 @@ pub(crate) struct ServerChoice {
 }
 
 impl ServerChoice {
+    /// Where the server is that has the database, unless something else says which server is meant.
+    fn whereabouts(&self) -> Option<Whereabouts> {
+        if self.server.is_some() || self.config.says_where_it_is() {
+            return None;
+        }
+        Whereabouts::of_holder(&self.config.database_url())
+    }
+
     /// The server's issuer. Nothing secret ever goes anywhere else: it is https, or on loopback.
     pub(crate) fn issuer(&self) -> Result<String, Failure> {
         self.server
             .clone()
+            .or_else(|| self.whereabouts().map(|found| found.issuer))
             .or_else(|| self.config.known_issuer())
             .ok_or_else(|| {
                 Failure::usage("which server? Name it with --server, or set its --issuer")
@@ -39,6 +52,9 @@ impl ServerChoice {
     /// Where administration is: at the server that is named, or at the address that the settings keep
     /// for it, or else at the issuer. An admin key goes in the clear to this machine alone.
     pub(crate) fn administration(&self) -> Result<String, Failure> {
+        if let Some(found) = self.whereabouts() {
+            return Ok(found.administration);
+        }
         let Some((address, url)) = self.config.known_administration() else {
             return self.issuer();
         };

@@ -41,6 +41,13 @@ impl Config {
         })
     }
 
+    /// Whether the settings say where the server is, or all of that is left at the default.
+    #[must_use]
+    pub fn says_where_it_is(&self) -> bool {
+        let listens_elsewhere = self.listen != SocketAddr::from((Ipv4Addr::LOCALHOST, 3000));
+        self.issuer.is_some() || self.admin_listen.is_some() || listens_elsewhere
+    }
+
     /// The address that administration has of its own, if one is set whose port is known, and what is
     /// called there: the issuer's path is part of it.
     #[must_use]
@@ -129,7 +136,7 @@ impl Config {
 }
 
 /// An address that administration listens on, as it is called on this machine, and its URL.
-fn administration(listens: SocketAddr, issuer: &str) -> (SocketAddr, String) {
+pub(crate) fn administration(listens: SocketAddr, issuer: &str) -> (SocketAddr, String) {
     let mut address = listens;
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),

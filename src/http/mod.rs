@@ -35,6 +35,7 @@ mod server;
 mod token;
 mod tokens;
 mod waiting;
+mod whereabouts;
 mod widget;
 
 pub(crate) use admin::entry::LOCAL_OPERATOR;
@@ -43,7 +44,8 @@ pub use first_start::FirstStart;
 pub use master_key::{Rewrapped, rewrap};
 pub use openapi::openapi;
 pub use reload::Reloader;
-pub use restore::{RestoreError, restore};
+pub use restore::{RestoreError, RestoreReport, restore};
 pub use server::{LocalApi, Server};
+pub use whereabouts::Whereabouts;
 
 use error::ApiError;

@@ -35,6 +35,16 @@ pub enum RestoreError {
     Start(#[from] StartError),
 }
 
+/// What a restored database holds, and how far the backup went.
+#[derive(Debug, serde::Serialize)]
+pub struct RestoreReport {
+    /// The last position of the backup; what stands behind it was written by the restoring.
+    pub backup_position: u64,
+    /// The database as it was read through at the end.
+    #[serde(flatten)]
+    pub database: Report,
+}
+
 /// Makes a database of a backup. It must be empty or not there; on SQLite the master key that the backup
 /// was made under must be in its place, or in the environment.
 ///
@@ -45,7 +55,7 @@ pub async fn restore(
     config: &Config,
     backup: &Path,
     progress: &mut Progress<'_>,
-) -> Result<Report, RestoreError> {
+) -> Result<RestoreReport, RestoreError> {
     let url = config.database_url();
     // Before anything is made.
     fs::metadata(backup).map_err(|error| BackupError::File(backup.to_owned(), error))?;
@@ -84,7 +94,7 @@ async fn restored(
     backup: &Path,
     empty: &mut Opened,
     progress: &mut Progress<'_>,
-) -> Result<Report, RestoreError> {
+) -> Result<RestoreReport, RestoreError> {
     let copy = WorkingCopy::of(backup, &config.data_dir)?;
     let (opened, report) = copy.open(backup, progress).await?;
     let fingerprint = opened.master_key_fingerprint();
@@ -110,8 +120,9 @@ async fn restored(
         let key = keys::new_key(&master_key, group).await;
         keys.push(key.map_err(StartError::from)?);
     }
+    let backup_position = report.position;
     let restored = Restored {
-        position: report.position,
+        position: backup_position,
     };
     let began = async {
         store
@@ -123,5 +134,8 @@ async fn restored(
     drop(store);
     guard.finished().await;
     began.map_err(start)?;
-    Ok(copy.becomes(empty, progress).await?)
+    Ok(RestoreReport {
+        backup_position,
+        database: copy.becomes(empty, progress).await?,
+    })
 }

@@ -23,6 +23,7 @@ use super::{
     reload::Reloader,
     room,
     router::{Served, router},
+    whereabouts::Whereabouts,
 };
 use crate::{
     config::{self, Config},
@@ -122,6 +123,7 @@ impl Server {
                 listen(apart, Served::Administration, room::OF_ADMINISTRATION);
             }
         }
+        Whereabouts::new(&issuer, administration.unwrap_or(address)).leave(&config.database_url());
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
         tasks.spawn(keys.keep(stop.clone()));
@@ -287,9 +289,15 @@ async fn warn_of_no_way_in(config: &Config, app: &App) -> Result<(), StoreError>
     }
     let keys = app.store.list_admin_keys(None, u32::MAX).await?.items;
     if !keys.iter().any(|key| key.role == AdminRole::Admin) {
+        // Where nodes share a database no job opens it by itself.
+        let way_in = if app.store.is_shared() {
+            "set AUTH_AGENT_ADMIN_KEY and start it again"
+        } else {
+            "stop the server and run `auth-agent admin-key create --name NAME --role admin`, or set \
+             AUTH_AGENT_ADMIN_KEY and start it again"
+        };
         tracing::warn!(
-            "nobody can administer this server, for no key of role admin lives: stop the server and run \
-             `auth-agent admin-key create --role admin`, or set AUTH_AGENT_ADMIN_KEY"
+            "nobody can administer this server, for no key of role admin lives: {way_in}"
         );
     }
     Ok(())

@@ -3,7 +3,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -44,6 +44,8 @@ impl FileLock {
         let file = private(Path::new(&path)).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {
+                // What a former holder left is true no longer.
+                file.set_len(0).map_err(failed)?;
                 // One that is there is not opened here: closing it would give up SQLite's own locks.
                 if !database.exists() {
                     private(database).map_err(failed)?;
@@ -73,4 +75,35 @@ pub(crate) fn in_use(url: &str) -> Option<StoreError> {
     FileLock::take(&file)
         .err()
         .filter(|error| matches!(error, StoreError::Locked(_)))
+}
+
+/// Most that is read of what a holder left.
+const LONGEST_WORD: u64 = 4_096;
+
+/// The lock of a database that is there.
+fn lock_of(url: &str) -> io::Result<Option<PathBuf>> {
+    let Some(file) = sqlite_file(url) else {
+        return Ok(None);
+    };
+    let file = fs::canonicalize(file)?;
+    Ok(Some(format!("{}.lock", file.display()).into()))
+}
+
+/// Leaves a word for whoever finds the SQLite file of that URL locked by this process.
+pub(crate) fn leave_word(url: &str, word: &str) -> io::Result<()> {
+    let Some(lock) = lock_of(url)? else {
+        return Ok(());
+    };
+    let mut lock = OpenOptions::new().write(true).truncate(true).open(lock)?;
+    lock.write_all(word.as_bytes())
+}
+
+/// What the process that has the SQLite file of that URL left there; nothing when nobody has it.
+pub(crate) fn word_of_holder(url: &str) -> Option<String> {
+    let lock = File::open(lock_of(url).ok()??).ok()?;
+    let mut word = String::new();
+    (&lock).take(LONGEST_WORD).read_to_string(&mut word).ok()?;
+    // Looked at only where there is something to believe: a server that starts is not kept from its lock.
+    let held = || matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock));
+    Some(word).filter(|word| !word.is_empty() && held())
 }

@@ -69,7 +69,7 @@ pub use trouble::Trouble;
 pub use vault::{Credential, NewDetails, Person};
 pub use writer::CommitListener;
 
-pub(crate) use lock::in_use;
+pub(crate) use lock::{in_use, leave_word, word_of_holder};
 
 use append::Append;
 use database::{Pool, Target, Writable, on};
