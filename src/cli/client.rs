@@ -1,5 +1,7 @@
 //! `client`: websites that agents sign in to.
 
+mod trial;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -9,7 +11,7 @@ use super::{
     Failure, Output,
     admin::Admin,
     made::{Made, secret_file},
-    output::one_line,
+    output::{one_line, quoted, this_program},
     server::ServerChoice,
     thing::{self, Ending, Kind, Listing, One, RotateSecret},
 };
@@ -55,6 +57,11 @@ pub(crate) enum ClientJob {
     /// End one for good: nobody signs in there, and what was signed in is dead. Asks first
     #[command(after_help = "Example:\n  auth-agent client delete client_0123…")]
     Delete(Box<Ending>),
+    /// Begin a sign-in in the place of its website, which need not be there, and show how it ends
+    #[command(
+        after_help = "Example:\n  auth-agent client try client_0123… --secret-file client.secret"
+    )]
+    Try(Box<trial::TryClient>),
     /// Give a new secret; the former one is refused at once, or after a grace
     #[command(
         after_help = "Example:\n  auth-agent client rotate-secret client_0123… --grace 3600 --secret-file client.secret"
@@ -191,6 +198,7 @@ pub(crate) async fn run(job: ClientJob, output: Output) -> Result<(), Failure> {
         ClientJob::Delete(args) => {
             thing::delete(&KIND, "Delete", *args, "This cannot be undone.", output).await
         }
+        ClientJob::Try(args) => trial::run(*args, output).await,
         ClientJob::RotateSecret(args) => {
             let next = "Put it where the website's backend reads it.";
             thing::rotate_secret(&KIND, *args, next, output).await
@@ -211,7 +219,7 @@ async fn create(create: CreateClient, output: Output) -> Result<(), Failure> {
     let admin = Admin::open(create.server).await?;
     let answer = admin.post(KIND.path, &body).await;
     admin.close().await;
-    let made = Made::keep(answer?, KIND.secret, file, create.secret_file)?;
+    let made = Made::keep(answer?, KIND.secret, file, create.secret_file.clone())?;
 
     output.json(&made.answer);
     output.line("Client created. Its website is set up with:");
@@ -221,5 +229,17 @@ async fn create(create: CreateClient, output: Output) -> Result<(), Failure> {
     for uri in create.redirect_uris {
         output.line(format!("  redirect URI   {}", one_line(&uri)));
     }
+    let secret = create
+        .secret_file
+        .as_deref()
+        .map_or_else(String::new, |path| {
+            format!(" --secret-file {}", quoted(&path.to_string_lossy()))
+        });
+    output.line("A sign-in can be tried before there is a website, while the server runs:");
+    output.line(format!(
+        "  {} client try {}{secret}",
+        this_program(),
+        made.text("client_id")
+    ));
     Ok(())
 }

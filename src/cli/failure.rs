@@ -2,12 +2,18 @@
 
 use std::{fmt::Display, process::ExitCode};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::output::{Output, one_line};
 use crate::{config::ConfigError, http::StartError};
 
-/// One line for a person, an exit status, and the server's own words for a program.
+/// The `error` of what was asked for wrongly, where no server has a word for it.
+const INVALID_USAGE: &str = "invalid_usage";
+/// The `error` of what was tried and failed, likewise.
+const FAILED: &str = "failed";
+
+/// One line for a person, an exit status, and one object for a program: the server's answer where it
+/// refused.
 #[derive(Debug)]
 pub(crate) struct Failure {
     status: u8,
@@ -50,11 +56,27 @@ impl Failure {
 
     /// Tells whoever asked, and yields the exit status.
     pub(crate) fn report(self, output: Output) -> ExitCode {
+        let status = self.status;
         output.complain(&one_line(&self.message));
-        if let Some(answer) = &self.answer {
-            output.json(answer);
-        }
-        ExitCode::from(self.status)
+        output.json(&self.for_programs());
+        ExitCode::from(status)
+    }
+
+    /// What a program reads, whatever went wrong: `error` and `error_description` are always there.
+    fn for_programs(self) -> Value {
+        let error = if self.status == 2 {
+            INVALID_USAGE
+        } else {
+            FAILED
+        };
+        let mut told = match self.answer {
+            Some(Value::Object(answer)) => answer,
+            _ => Map::new(),
+        };
+        told.entry("error").or_insert_with(|| json!(error));
+        told.entry("error_description")
+            .or_insert_with(|| json!(one_line(&self.message)));
+        Value::Object(told)
     }
 }
 
@@ -67,5 +89,32 @@ impl From<ConfigError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         Self::usage(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_find_the_same_two_members_whatever_went_wrong() {
+        let told = Failure::usage("no\nsecret").for_programs();
+        assert_eq!(
+            told,
+            json!({"error": "invalid_usage", "error_description": "no secret"})
+        );
+        let told = Failure::failed("no server answers").for_programs();
+        assert_eq!(told["error"], "failed");
+        // An answer that is none, one that lacks the words, and one that is whole.
+        let told = Failure::refused("502 Bad Gateway", Value::Null).for_programs();
+        assert_eq!(told["error_description"], "502 Bad Gateway");
+        let answer = json!({"error": "slow_down", "success": false});
+        let told = Failure::refused("too many", answer).for_programs();
+        assert_eq!(
+            told,
+            json!({"error": "slow_down", "success": false, "error_description": "too many"})
+        );
+        let answer = json!({"error": "conflict", "error_description": "its own words"});
+        assert_eq!(Failure::refused("x", answer.clone()).for_programs(), answer);
     }
 }

@@ -17,11 +17,15 @@ const GROUPS: [(&str, &[&str]); 4] = [
 ];
 
 const FIRST_STEPS: &str = "\
-First steps, each in a terminal of its own or one after the other:
+First steps. In one terminal, the server, which goes on until Ctrl-C:
   auth-agent serve
-  auth-agent client create --name 'My website' --redirect-uri http://localhost:8080/callback
+In a second one, in the same folder, with the admin key that the server shows (without a terminal it is in data/admin.key):
+  export AUTH_AGENT_ADMIN_KEY=<admin key>
+  auth-agent client create --name 'My website' --redirect-uri http://localhost:8080/callback --secret-file client.secret
   auth-agent agent create --name 'My agent' --user-email you@example.com --user-name 'Your Name' --secret-file agent.secret
-  auth-agent sign-in <address of the waiting page> --agent-id <agent id> --secret-file agent.secret --model <model>
+  auth-agent client try <client id> --secret-file client.secret
+The last one shows an address. Open it in a browser and, in a third terminal, let the agent sign in on the page that waits:
+  auth-agent sign-in <address of the page> --agent-id <agent id> --secret-file agent.secret --model <model>
 
 `auth-agent help <job>` tells about one. `auth-agent demo` shows all of it at work.";
 
@@ -138,8 +142,9 @@ mod tests {
         let mut words = vec![String::new()];
         let mut quoted = false;
         for c in line
-            .replace("<address of the waiting page>", "req_1")
+            .replace("<address of the page>", "req_1")
             .replace("<agent id>", "x")
+            .replace("<client id>", "x")
             .replace("$(date +%F)", "x")
             .chars()
         {

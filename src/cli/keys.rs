@@ -9,9 +9,9 @@ use super::{
     Failure, Output,
     admin::Admin,
     ask::{Consent, confirmed},
-    output::one_line,
     secret,
     server::ServerChoice,
+    table,
 };
 use crate::{
     config::{Config, environment_secret},
@@ -127,29 +127,28 @@ pub(crate) async fn run(job: KeysJob, output: Output) -> Result<(), Failure> {
 
 fn tell(answer: &Value, output: Output) {
     output.json(answer);
-    let text = |key: &Value, field: &str| key[field].as_str().map(one_line).unwrap_or_default();
     let keys = answer["items"].as_array().map_or(&[][..], Vec::as_slice);
-    for key in keys {
-        let next = [
-            ("signs from", "activates_at"),
-            ("kept until", "retires_at"),
-            ("retired", "retired_at"),
-            ("compromised", "compromised_at"),
-        ];
-        let next = next
-            .iter()
-            .find(|(_, field)| key[*field].is_string())
-            .map(|(words, field)| format!("  {words} {}", text(key, field)))
-            .unwrap_or_default();
-        output.line(format!(
-            "{:<11} {:<10} {:<5} {:<43} made {}{next}",
-            text(key, "status"),
-            text(key, "use"),
-            text(key, "alg"),
-            text(key, "key_id"),
-            text(key, "created_at"),
-        ));
+    let rows: Vec<Vec<String>> = keys.iter().map(row).collect();
+    let headings = ["status", "use", "alg", "key id", "created", "next step"];
+    for line in table::lines(&headings, &rows) {
+        output.line(line);
     }
+}
+
+/// A key, with the step that it takes next or has taken last.
+fn row(key: &Value) -> Vec<String> {
+    let step = [
+        ("signs from", "activates_at"),
+        ("kept until", "retires_at"),
+        ("retired", "retired_at"),
+        ("compromised", "compromised_at"),
+    ];
+    let step = step.iter().find(|(_, field)| key[*field].is_string());
+    let step = step.map(|(words, field)| format!("{words} {}", table::text(&key[*field])));
+    let fields = ["status", "use", "alg", "key_id", "created_at"];
+    let mut row: Vec<String> = fields.map(|field| table::text(&key[field])).into();
+    row.push(step.unwrap_or_else(|| table::text(&Value::Null)));
+    row
 }
 
 /// The new key, if one is given.

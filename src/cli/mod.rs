@@ -1,7 +1,8 @@
 //! The command line: a file for each job, and what the jobs share.
 //!
 //! Exit status: 0 when the job is done, 1 when it failed or was refused, 2 when it was asked for
-//! wrongly or a setting cannot be used. What went wrong is one line on standard error.
+//! wrongly or a setting cannot be used. What went wrong is one line on standard error, and with
+//! `--json` also one object on standard output.
 
 mod admin;
 mod admin_key;
@@ -13,11 +14,13 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod doors;
 mod failure;
 mod help;
 mod keys;
 mod logging;
 mod made;
+mod oidc;
 mod openapi;
 mod output;
 mod owner;
@@ -124,7 +127,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match read(&args) {
         Ok(cli) => cli,
         Err(Unread::Shown(status)) => return status,
-        Err(Unread::Refused(failure)) => return failure.report(Output::new(false)),
+        Err(Unread::Refused(failure)) => return failure.report(Output::new(asks_for_json(&args))),
     };
     let output = Output::new(cli.json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -184,6 +187,9 @@ fn read(args: &[OsString]) -> Result<Cli, Unread> {
         .map_err(|error| {
             use clap::error::ErrorKind as Kind;
             match error.kind() {
+                Kind::DisplayHelpOnMissingArgumentOrSubcommand if asks_for_json(args) => {
+                    Unread::Refused(Failure::usage("which job? `auth-agent help` lists them"))
+                }
                 Kind::DisplayHelp
                 | Kind::DisplayVersion
                 | Kind::DisplayHelpOnMissingArgumentOrSubcommand => {
@@ -195,6 +201,12 @@ fn read(args: &[OsString]) -> Result<Cli, Unread> {
                 _ => Unread::Refused(Failure::usage(settings::one_line(&error))),
             }
         })
+}
+
+/// Whether a program asked, also where the arguments cannot be read.
+fn asks_for_json(args: &[OsString]) -> bool {
+    let mut flags = args.iter().skip(1).take_while(|arg| *arg != "--");
+    flags.any(|arg| arg == "--json")
 }
 
 fn command() -> clap::Command {

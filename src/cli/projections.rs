@@ -82,8 +82,10 @@ fn tell(report: &Report, done: &str, output: Output) -> Result<(), Failure> {
     if more > 0 {
         output.line(format!("… and {more} more"));
     }
+    let mut answer = json!(report);
+    answer["error"] = json!("differences_found");
     Err(Failure::refused(
         format!("{differences} differences found up to position {position}"),
-        json!(report),
+        answer,
     ))
 }

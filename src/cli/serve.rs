@@ -152,13 +152,17 @@ fn announce(server: &Server, config: &Config, shows_key: bool, output: Output) {
         output.line("  export AUTH_AGENT_ADMIN_KEY=<the key above>");
     }
     output.line(format!(
-        "  {program} client create --name 'My website' --redirect-uri http://localhost:8080/callback{administers}{folder}"
+        "  {program} client create --name 'My website' --redirect-uri http://localhost:8080/callback \
+         --secret-file client.secret{administers}{folder}"
     ));
     output.line(format!(
         "  {program} agent create --name 'My agent' --user-email you@example.com --user-name 'Your Name' \
          --secret-file agent.secret{administers}{folder}"
     ));
-    output.line("and once the website has sent a browser here and the waiting page is open:");
+    output.line(format!(
+        "  {program} client try <client id> --secret-file client.secret{administers}{folder}"
+    ));
+    output.line("and once the address that it shows is open in a browser, while the page waits:");
     output.line(format!(
         "  {program} sign-in <address of the page> --agent-id <agent id> --secret-file agent.secret \
          --model <model>{found}"

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use url::Url;
 
 use super::{
@@ -175,11 +175,6 @@ fn judged(
     if let Some(seconds) = retry_after.and_then(|value| value.to_str().ok()) {
         message.push_str(&format!("; try again in {seconds} s"));
     }
-    let answer = if answer.is_object() {
-        answer
-    } else {
-        json!({ "error": error })
-    };
     Err(Failure::refused(message, answer))
 }
 
@@ -222,6 +217,8 @@ fn request_id(page: &str, issuer: &str) -> Result<RequestId, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const ID: &str = "req_0000000000000000000000001234abcd";

@@ -6,6 +6,8 @@ mod audit;
 mod grants;
 mod reload;
 mod settings;
+mod terminal;
+mod told;
 
 use std::{fs, path::Path, process::Command};
 
@@ -41,11 +43,7 @@ async fn serves(folder: &Path, listen: &str) -> Process {
 /// A line that was printed to be pasted, as a shell in that folder takes it.
 async fn paste(folder: &Path, line: &str) -> Ended {
     let mut shell = Command::new("sh");
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("AUTH_AGENT_") {
-            shell.env_remove(name);
-        }
-    }
+    terminal::with_the_program(&mut shell);
     completed(shell.args(["-c", line]).current_dir(folder)).await
 }
 
@@ -102,13 +100,12 @@ async fn a_first_start_says_what_it_did_and_what_it_says_works() {
 
     let client = paste(folder, &next(" client create ")).await;
     let client = client.said();
+    let secret = fs::read_to_string(folder.join("client.secret")).unwrap();
     let agent = paste(folder, &next(" agent create ")).await;
     let agent = agent.said();
     let client = Client {
         id: word(client, "client id").to_owned(),
-        secret: word(client, "client secret")
-            .strip_suffix(" (shown this once)")
-            .map(str::to_owned),
+        secret: Some(secret.trim().to_owned()),
         redirect_uri: "http://localhost:8080/callback".to_owned(),
         auth: Auth::Basic,
         json: Value::Null,

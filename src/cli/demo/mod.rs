@@ -8,7 +8,6 @@ mod auto;
 mod browser;
 mod feed;
 mod folder;
-mod oidc;
 mod sse;
 mod stage;
 mod website;

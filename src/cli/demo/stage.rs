@@ -11,11 +11,16 @@ use url::Url;
 
 use super::{
     folder::TemporaryFolder,
-    oidc::{Registration, RelyingParty},
-    website::{BUTTON_CALLBACK, Doors, Website},
+    website::{BUTTON_CALLBACK, Website},
 };
 use crate::{
-    cli::{Failure, admin::Remote, secret::SecretFile},
+    cli::{
+        Failure,
+        admin::Remote,
+        doors::Doors,
+        oidc::{Registration, RelyingParty},
+        secret::SecretFile,
+    },
     config::Config,
     crypto::Secret,
     http::{FirstStart, Server, StartError},
@@ -94,11 +99,13 @@ impl Stage {
         let registration = Registration {
             issuer,
             client_id: text(&client, "client_id")?,
-            client_secret: Secret::from(text(&client, "client_secret")?),
+            client_secret: Some(Secret::from(text(&client, "client_secret")?)),
+            posts_secret: false,
             redirect_uri,
-            button_redirect_uri,
         };
-        let website = Website::start(doors, RelyingParty::discover(registration).await?)?;
+        let relying_party = RelyingParty::discover(registration).await?;
+        let button_redirect_uri = Url::parse(&button_redirect_uri).map_err(Failure::failed)?;
+        let website = Website::start(doors, relying_party, button_redirect_uri)?;
 
         let agent = json!({
             "agent_name": "Demo agent", "user_email": "ada@example.com", "user_name": OWNER,

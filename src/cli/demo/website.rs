@@ -2,11 +2,10 @@
 //! shows who signed in.
 
 mod button;
-mod doors;
 mod pages;
 mod sessions;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -16,29 +15,28 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, header::InvalidHeaderValue};
 use maud::Markup;
-use serde::Deserialize;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use url::Url;
 
 pub(super) use button::CALLBACK as BUTTON_CALLBACK;
-pub(super) use doors::Doors;
 use sessions::{Sessions, session_cookie, session_in};
 
-use super::oidc::{RelyingParty, SignedIn};
-use crate::cli::Failure;
+use crate::cli::{
+    Failure,
+    doors::{Doors, Serving},
+    oidc::{Answer, RelyingParty, SignedIn},
+};
 
-/// How long answers may take once the website is to stop.
-const STOPS_WITHIN: Duration = Duration::from_secs(1);
 /// The website, running.
 pub(super) struct Website {
     address: String,
     site: Arc<Site>,
-    stop: CancellationToken,
-    tasks: JoinSet<()>,
+    serving: Serving,
 }
 
 struct Site {
     relying_party: RelyingParty,
+    /// Where the browser comes back to from a sign-in that the button began.
+    button_redirect_uri: Url,
     sessions: Sessions,
     content_security_policy: HeaderValue,
 }
@@ -49,30 +47,24 @@ impl Website {
     /// # Errors
     ///
     /// An issuer that cannot stand in a header, which no server of ours has.
-    pub(super) fn start(doors: Doors, relying_party: RelyingParty) -> Result<Self, Failure> {
+    pub(super) fn start(
+        doors: Doors,
+        relying_party: RelyingParty,
+        button_redirect_uri: Url,
+    ) -> Result<Self, Failure> {
         let address = doors.origin();
         let content_security_policy = content_security_policy(&relying_party.button_script());
         let site = Arc::new(Site {
             content_security_policy: content_security_policy.map_err(Failure::failed)?,
             relying_party,
+            button_redirect_uri,
             sessions: Sessions::default(),
         });
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        for listener in doors.into_listeners() {
-            let serve = axum::serve(listener, router(Arc::clone(&site)))
-                .with_graceful_shutdown(stop.clone().cancelled_owned());
-            tasks.spawn(async move {
-                if let Err(error) = serve.await {
-                    tracing::error!(%error, "the sample website failed");
-                }
-            });
-        }
+        let serving = doors.serve(&router(Arc::clone(&site)));
         Ok(Self {
             address,
             site,
-            stop,
-            tasks,
+            serving,
         })
     }
 
@@ -89,12 +81,8 @@ impl Website {
     }
 
     /// Closes.
-    pub(super) async fn stop(mut self) {
-        self.stop.cancel();
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        // Browsers keep connections open; nothing is lost by cutting them off.
-        let _ = tokio::time::timeout(STOPS_WITHIN, all).await;
-        self.tasks.shutdown().await;
+    pub(super) async fn stop(self) {
+        self.serving.stop().await;
     }
 }
 
@@ -116,10 +104,7 @@ async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
     match session_in(&headers).and_then(|session| site.sessions.signed_in(session)) {
         Some(_) => Redirect::to("/me").into_response(),
         None => {
-            let (live, snippet) = (
-                button::live(&site.relying_party),
-                button::snippet(&site.relying_party),
-            );
+            let (live, snippet) = (button::live(&site), button::snippet(&site));
             site.page(StatusCode::OK, &pages::home(&live, &snippet))
         }
     }
@@ -127,23 +112,13 @@ async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
 
 /// Remembers who asked, and sends the browser to the server.
 async fn login(State(site): State<Arc<Site>>) -> Response {
-    let (url, state, pending) = site.relying_party.begin();
+    let (url, state, pending) = site.relying_party.begin(&["profile"]);
     let session = site.sessions.begin(state, pending);
     (
         [(header::SET_COOKIE, session_cookie(&session))],
         Redirect::to(url.as_str()),
     )
         .into_response()
-}
-
-/// What the browser brings back (RFC 6749 §4.1.2, RFC 9207).
-#[derive(Deserialize)]
-struct Answer {
-    code: Option<String>,
-    state: Option<String>,
-    iss: Option<String>,
-    error: Option<String>,
-    error_description: Option<String>,
 }
 
 async fn callback(

@@ -1,10 +1,10 @@
 //! Administration from a shell: each call has its command, and what ends something asks.
 
-use std::{fs, process::Command};
+use std::fs;
 
 use serde_json::{Value, json};
 
-use super::job;
+use super::{job, terminal::on_a_terminal};
 use crate::support::{
     Backend, TestServer, ledger, on_both_databases,
     process::{Ended, completed},
@@ -16,35 +16,6 @@ async fn done(server: &TestServer, args: &[&str]) -> Ended {
 
 async fn json_of(server: &TestServer, args: &[&str]) -> Value {
     completed(job(server, args).arg("--json")).await.told()
-}
-
-/// The same on a terminal, with that answer to its question; the text of both streams.
-fn on_a_terminal(server: &TestServer, args: &[&str], answer: &str) -> Option<(i32, String)> {
-    let job = job(server, args);
-    let words: Vec<String> = std::iter::once(job.get_program())
-        .chain(job.get_args())
-        .map(|word| format!("'{}'", word.to_string_lossy()))
-        .collect();
-    let mut script = Command::new("sh");
-    script.current_dir(server.folder());
-    for (name, value) in job.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    // `script` is on every Linux, and nowhere else in this form.
-    let line = format!(
-        "(sleep 1; echo {answer}) | script -qec \"{}\" /dev/null",
-        words.join(" ")
-    );
-    if Command::new("script").arg("--version").output().is_err() {
-        return None;
-    }
-    let output = script.args(["-c", &line]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ledger::assert_none_in("what a job printed", &text);
-    Some((output.status.code().unwrap(), text))
 }
 
 on_both_databases! {

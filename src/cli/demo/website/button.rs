@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Site, pages, sessions::session_cookie};
-use crate::cli::demo::oidc::RelyingParty;
+use crate::cli::oidc::RelyingParty;
 
 /// Where the browser comes back to.
 pub(in crate::cli::demo) const CALLBACK: &str = "/callback/button";
@@ -21,24 +21,24 @@ pub(in crate::cli::demo) const CALLBACK: &str = "/callback/button";
 const SCRIPT: &str = include_str!("callback.js");
 
 /// The button itself, as it works on this page. Its link is for visitors without scripts.
-pub(super) fn live(relying_party: &RelyingParty) -> Markup {
+pub(super) fn live(site: &Site) -> Markup {
     html! {
-        script type="module" src=(relying_party.button_script()) {}
-        auth-agent-signin client-id=(relying_party.client_id())
-            redirect-uri=(relying_party.button_redirect_uri()) scope="openid profile" {
+        script type="module" src=(site.relying_party.button_script()) {}
+        auth-agent-signin client-id=(site.relying_party.client_id())
+            redirect-uri=(site.button_redirect_uri.as_str()) scope="openid profile" {
             a .button href="/login" { "Sign in with Auth Agent" }
         }
     }
 }
 
 /// What to paste for it.
-pub(super) fn snippet(relying_party: &RelyingParty) -> String {
+pub(super) fn snippet(site: &Site) -> String {
     format!(
         "<script type=\"module\" src=\"{}\"></script>\n<auth-agent-signin client-id=\"{}\"\n    \
          redirect-uri=\"{}\"\n    scope=\"openid profile\"></auth-agent-signin>",
-        relying_party.button_script(),
-        relying_party.client_id(),
-        relying_party.button_redirect_uri(),
+        site.relying_party.button_script(),
+        site.relying_party.client_id(),
+        site.button_redirect_uri,
     )
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn sign_in(
         code_verifier,
         nonce,
     } = handed_over;
-    let pending = site.relying_party.begun_by_button(code_verifier, nonce);
+    let pending = RelyingParty::begun_by_button(code_verifier, nonce, &site.button_redirect_uri);
     match site.relying_party.finish(code, pending).await {
         Ok(signed_in) => {
             let session = session_cookie(&site.sessions.sign_in(signed_in));

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::super::oidc::SignedIn;
+use crate::cli::oidc::SignedIn;
 
 /// The style sheet.
 pub(super) const STYLE: &str = "\

@@ -8,8 +8,10 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
 
-use super::super::oidc::{Pending, SignedIn};
-use crate::edge;
+use crate::{
+    cli::oidc::{Pending, SignedIn},
+    edge,
+};
 
 const COOKIE: &str = "demo_session";
 /// Sign-ins begun, and sessions, that are remembered; the oldest goes first.

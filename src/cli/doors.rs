@@ -1,28 +1,30 @@
-//! Where the website listens: on both loopback addresses, as a browser may take `localhost` for
+//! Where a website listens, the demo's or one in a website's place: on both loopback addresses, as a browser may take `localhost` for
 //! either.
 
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
-use tokio::net::TcpListener;
+use axum::Router;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
-use crate::cli::Failure;
+use super::Failure;
+
+/// How long answers may take once the website is to stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The listeners, all on one port.
-pub(in crate::cli::demo) struct Doors {
+pub(crate) struct Doors {
     port: u16,
     listeners: Vec<TcpListener>,
 }
 
 impl Doors {
     /// Listens on the port named, or on the first from `first` on that is free, trying so many.
-    pub(in crate::cli::demo) async fn open(
-        named: Option<u16>,
-        first: u16,
-        tries: u16,
-    ) -> Result<Self, Failure> {
+    pub(crate) async fn open(named: Option<u16>, first: u16, tries: u16) -> Result<Self, Failure> {
         let (first, tries) = named.map_or((first, tries), |port| (port, 1));
         let mut tried = first;
         loop {
@@ -56,12 +58,41 @@ impl Doors {
     }
 
     /// The website's origin, under the loopback name that the server does not use.
-    pub(in crate::cli::demo) fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("http://localhost:{}", self.port)
     }
 
-    pub(super) fn into_listeners(self) -> Vec<TcpListener> {
-        self.listeners
+    /// Lets visitors in.
+    pub(crate) fn serve(self, router: &Router) -> Serving {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for listener in self.listeners {
+            let serve = axum::serve(listener, router.clone())
+                .with_graceful_shutdown(stop.clone().cancelled_owned());
+            tasks.spawn(async move {
+                if let Err(error) = serve.await {
+                    tracing::error!(%error, "the website failed");
+                }
+            });
+        }
+        Serving { stop, tasks }
+    }
+}
+
+/// A website that is open.
+pub(crate) struct Serving {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Serving {
+    /// Closes.
+    pub(crate) async fn stop(mut self) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        // Browsers keep connections open; nothing is lost by cutting them off.
+        let _ = tokio::time::timeout(STOPS_WITHIN, all).await;
+        self.tasks.shutdown().await;
     }
 }
 

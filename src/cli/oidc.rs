@@ -1,14 +1,15 @@
-//! The sample website's sign-in: an ordinary OpenID Connect client (authorization code, PKCE, nonce)
-//! on a crate that knows nothing of Auth Agent. This is all that a website has to write.
+//! A website's sign-in, of the demo's or in a website's place: an ordinary OpenID Connect client
+//! (authorization code, PKCE, nonce) on a crate that knows nothing of Auth Agent. This is all that a
+//! website has to write.
 
 use std::{borrow::Cow, error::Error, fmt::Write as _, future::Future, pin::Pin};
 
 use openidconnect::{
-    AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthorizationCode, Client, ClientId,
-    ClientSecret, CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, IdTokenFields, IssuerUrl, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
-    StandardTokenResponse, TokenResponse as _,
+    AccessTokenHash, AdditionalClaims, AsyncHttpClient, AuthType, AuthorizationCode, Client,
+    ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, IdTokenFields, IssuerUrl, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    StandardErrorResponse, StandardTokenResponse, TokenResponse as _,
     core::{
         CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType,
         CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
@@ -66,26 +67,36 @@ type OidcClient = Client<
 >;
 
 /// What the website was given when it was registered.
-pub(super) struct Registration {
-    pub(super) issuer: String,
-    pub(super) client_id: String,
-    pub(super) client_secret: Secret,
-    pub(super) redirect_uri: String,
-    /// Another one, for sign-ins that the button begins.
-    pub(super) button_redirect_uri: String,
+pub(crate) struct Registration {
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    /// None for a public client.
+    pub(crate) client_secret: Option<Secret>,
+    /// Whether the secret goes into the form rather than into a header (RFC 6749 §2.3.1).
+    pub(crate) posts_secret: bool,
+    pub(crate) redirect_uri: String,
 }
 
 /// The website as a client of the server.
-pub(super) struct RelyingParty {
+pub(crate) struct RelyingParty {
     issuer: String,
     client: OidcClient,
     redirect_uri: RedirectUrl,
-    button_redirect_uri: RedirectUrl,
     http: Http,
 }
 
+/// What the browser brings back (RFC 6749 §4.1.2, RFC 9207).
+#[derive(Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) code: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) iss: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) error_description: Option<String>,
+}
+
 /// What the website must remember while the browser is away.
-pub(super) struct Pending {
+pub(crate) struct Pending {
     nonce: Nonce,
     verifier: PkceCodeVerifier,
     redirect_uri: RedirectUrl,
@@ -93,73 +104,76 @@ pub(super) struct Pending {
 
 /// Who signed in, from an ID token that was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SignedIn {
-    pub(super) agent_id: String,
+pub(crate) struct SignedIn {
+    pub(crate) agent_id: String,
     /// The person behind the agent.
-    pub(super) owner: String,
-    pub(super) model: String,
+    pub(crate) owner: String,
+    pub(crate) model: String,
     /// How the server knows that the agent drives the browser.
-    pub(super) binding: String,
+    pub(crate) binding: String,
     /// The signature that was verified.
-    pub(super) algorithm: String,
+    pub(crate) algorithm: String,
 }
 
 impl RelyingParty {
     /// Reads the server's discovery document and keys.
-    pub(super) async fn discover(registration: Registration) -> Result<Self, Failure> {
+    pub(crate) async fn discover(registration: Registration) -> Result<Self, Failure> {
         let Registration {
             issuer,
             client_id,
             client_secret,
+            posts_secret,
             redirect_uri,
-            button_redirect_uri,
         } = registration;
         let redirect_uri = RedirectUrl::new(redirect_uri).map_err(Failure::failed)?;
-        let button_redirect_uri = RedirectUrl::new(button_redirect_uri).map_err(Failure::failed)?;
         let http = Http(http_client(&issuer)?);
         let issuer_url = IssuerUrl::new(issuer.clone()).map_err(Failure::failed)?;
         let metadata = CoreProviderMetadata::discover_async(issuer_url, &http)
             .await
             .map_err(|error| Failure::failed(format!("discovery failed: {}", chain(&error))))?;
-        let secret = ClientSecret::new(client_secret.expose().to_owned());
-        let client =
-            OidcClient::from_provider_metadata(metadata, ClientId::new(client_id), Some(secret))
-                .set_redirect_uri(redirect_uri.clone());
+        let secret = client_secret.map(|secret| ClientSecret::new(secret.expose().to_owned()));
+        let auth_type = if posts_secret {
+            AuthType::RequestBody
+        } else {
+            AuthType::BasicAuth
+        };
+        let client = OidcClient::from_provider_metadata(metadata, ClientId::new(client_id), secret)
+            .set_redirect_uri(redirect_uri.clone())
+            .set_auth_type(auth_type);
         Ok(Self {
             issuer,
             client,
             redirect_uri,
-            button_redirect_uri,
             http,
         })
     }
 
     /// What the website is registered as.
-    pub(super) fn client_id(&self) -> &str {
+    pub(crate) fn client_id(&self) -> &str {
         self.client.client_id()
     }
 
     /// Where the button's script is.
-    pub(super) fn button_script(&self) -> String {
+    pub(crate) fn button_script(&self) -> String {
         format!("{}/widget/signin-button.js", self.issuer)
     }
 
-    /// Where the browser comes back to from a sign-in that the button began.
-    pub(super) fn button_redirect_uri(&self) -> &str {
-        &self.button_redirect_uri
-    }
-
     /// A sign-in that the button began, and that its tab has remembered.
-    pub(super) fn begun_by_button(&self, code_verifier: String, nonce: String) -> Pending {
+    pub(crate) fn begun_by_button(
+        code_verifier: String,
+        nonce: String,
+        redirect_uri: &Url,
+    ) -> Pending {
         Pending {
             nonce: Nonce::new(nonce),
             verifier: PkceCodeVerifier::new(code_verifier),
-            redirect_uri: self.button_redirect_uri.clone(),
+            redirect_uri: RedirectUrl::from_url(redirect_uri.clone()),
         }
     }
 
     /// The address to send a browser to, the `state` it will come back with, and what to remember.
-    pub(super) fn begin(&self) -> (Url, String, Pending) {
+    /// `openid` is always among the scopes.
+    pub(crate) fn begin(&self, scopes: &[&str]) -> (Url, String, Pending) {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let (url, state, nonce) = self
             .client
@@ -168,7 +182,7 @@ impl RelyingParty {
                 CsrfToken::new_random,
                 Nonce::new_random,
             )
-            .add_scope(Scope::new("profile".to_owned()))
+            .add_scopes(scopes.iter().map(|scope| Scope::new((*scope).to_owned())))
             .set_pkce_challenge(challenge)
             .url();
         let pending = Pending {
@@ -180,7 +194,7 @@ impl RelyingParty {
     }
 
     /// Whether an answer is from the server that was asked (RFC 9207 §2.4).
-    pub(super) fn is_from_issuer(&self, iss: Option<&str>) -> bool {
+    pub(crate) fn is_from_issuer(&self, iss: Option<&str>) -> bool {
         iss == Some(&self.issuer)
     }
 
@@ -190,7 +204,7 @@ impl RelyingParty {
     /// # Errors
     ///
     /// In words for the person at the browser.
-    pub(super) async fn finish(&self, code: String, pending: Pending) -> Result<SignedIn, String> {
+    pub(crate) async fn finish(&self, code: String, pending: Pending) -> Result<SignedIn, String> {
         let tokens = self
             .client
             .exchange_code(AuthorizationCode::new(code))
