@@ -184,6 +184,24 @@ impl Admin {
         }
     }
 
+    /// The last items of a list that has an end.
+    pub(crate) async fn newest(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        last: u32,
+    ) -> Result<Page, Failure> {
+        let mut asked = form_urlencoded::Serializer::new(String::new());
+        asked.extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
+        asked.append_pair("last", &last.to_string());
+        let mut answer = self.get(&format!("{path}?{}", asked.finish())).await?;
+        let items = match answer["items"].take() {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        };
+        Ok(Page { items, next: None })
+    }
+
     /// Finishes what was begun; the database is closed in good order.
     pub(crate) async fn close(self) {
         if let Self::Local(api) = self {

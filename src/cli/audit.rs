@@ -5,7 +5,7 @@ mod follow;
 use clap::Args;
 use serde_json::Value;
 
-use super::{Failure, Output, admin::Admin, output::one_line, server::ServerChoice};
+use super::{Failure, Output, admin::Admin, output::one_line, server::ServerChoice, table};
 use crate::http::LOCAL_OPERATOR;
 
 /// Where the log is read.
@@ -26,6 +26,12 @@ pub(crate) struct Audit {
     /// Show all of them
     #[arg(long, conflicts_with = "follow")]
     all: bool,
+    /// Show the newest so many, at most 500
+    #[arg(
+        long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=500),
+        conflicts_with_all = ["after", "limit", "all", "follow"]
+    )]
+    last: Option<u32>,
     /// Only those of this stream
     #[arg(long, value_name = "STREAM")]
     stream: Option<String>,
@@ -84,8 +90,13 @@ pub(crate) async fn run(args: Audit, output: Output) -> Result<(), Failure> {
             }
         };
     }
-    let most = (!args.all).then(|| usize::try_from(args.limit).unwrap_or(usize::MAX));
-    let page = admin.list(PATH, &query, after.as_deref(), most).await;
+    let page = match args.last {
+        Some(last) => admin.newest(PATH, &query, last).await,
+        None => {
+            let most = (!args.all).then(|| usize::try_from(args.limit).unwrap_or(usize::MAX));
+            admin.list(PATH, &query, after.as_deref(), most).await
+        }
+    };
     admin.close().await;
     let page = page?;
     for event in &page.items {
@@ -102,22 +113,86 @@ pub(crate) async fn run(args: Audit, output: Output) -> Result<(), Failure> {
 /// An event: a line for people, the event as it was written for programs.
 fn tell(event: &Value, output: Output) {
     output.json(event);
-    let text = |value: &Value| one_line(value.as_str().unwrap_or_default());
+    output.line(line(event));
+}
+
+/// What people read of an event: when, what, where, who, and what is short to say of it.
+fn line(event: &Value) -> String {
+    let begin = |when: &str| {
+        format!(
+            "{:>8}  {when}  {:<20}  {}",
+            event["position"],
+            text(&event["type"]),
+            text(&event["stream"]),
+        )
+    };
+    if event["archived"] == true {
+        // Its words are in the archive's file.
+        return begin("archived");
+    }
+    let (begin, details) = (begin(&text(&event["occurred_at"])), details(event));
+    format!("{begin}  {}{details}", actor(event))
+}
+
+fn text(value: &Value) -> String {
+    one_line(value.as_str().unwrap_or_default())
+}
+
+fn actor(event: &Value) -> String {
     let actor = &event["metadata"]["actor"];
     let (kind, id) = (text(&actor["type"]), text(&actor["id"]));
-    let actor = match (&*kind, &*id) {
+    match (&*kind, &*id) {
         (kind, "") => kind.to_owned(),
         // Who had no key.
         ("admin_key", LOCAL_OPERATOR) => LOCAL_OPERATOR.to_owned(),
         // Their ids say what they are.
         ("agent" | "client", id) => id.to_owned(),
         (kind, id) => format!("{} {id}", kind.replace('_', " ")),
-    };
-    output.line(format!(
-        "{:>8}  {}  {:<20}  {}  {actor}",
-        event["position"],
-        text(&event["occurred_at"]),
-        text(&event["type"]),
-        text(&event["stream"]),
-    ));
+    }
+}
+
+/// Why something happened, or what it was about, where the event says so in a word.
+fn details(event: &Value) -> String {
+    const TOLD: [&str; 7] = [
+        "reason", "model", "binding", "name", "role", "settings", "alg",
+    ];
+    let told = TOLD.iter().filter_map(|member| {
+        let value = &event["payload"][*member];
+        (!value.is_null()).then(|| format!("{member} {}", table::text(value)))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!("  ({})", told.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_says_who_and_why_and_what_left_the_log() {
+        let mut event = json!({
+            "position": 7, "occurred_at": "2026-01-31T12:00:00Z", "type": "Revoked",
+            "stream": "auth_request/req_1", "metadata": {"actor": {"type": "admin_key", "id": "Ada"}},
+            "payload": {"reason": "agent_suspended", "exp": 1},
+        });
+        let told = "       7  2026-01-31T12:00:00Z  Revoked               auth_request/req_1  admin key Ada  \
+                    (reason agent_suspended)";
+        assert_eq!(line(&event), told);
+        event["payload"] = json!({});
+        assert!(line(&event).ends_with("  admin key Ada"));
+        let stub = json!({
+            "position": 7, "type": "Revoked", "stream": "auth_request/req_1", "version": 3,
+            "leaf_hash": "00", "archived": true,
+        });
+        assert_eq!(
+            line(&stub),
+            "       7  archived  Revoked               auth_request/req_1"
+        );
+    }
 }

@@ -89,7 +89,7 @@ enum Job {
     AdminKey(admin_key::AdminKeyJob),
     /// The audit log: who did what, when; read it or follow it live
     #[command(
-        after_help = "Examples:\n  auth-agent audit --type AgentAuthenticated --since 2026-01-31T00:00:00Z\n  auth-agent audit --follow"
+        after_help = "Examples:\n  auth-agent audit --type AgentAuthenticated --since 2026-01-31T00:00:00Z\n  auth-agent audit --last 20\n  auth-agent audit --follow"
     )]
     Audit(Box<audit::Audit>),
     /// The server's own keys, and a new master key

@@ -29,6 +29,21 @@ pub struct AuditFilter {
     pub limit: u32,
 }
 
+/// A query with an auditor's filters.
+macro_rules! filtered {
+    ($sql:expr, $filter:expr) => {
+        sqlx::query($sql)
+            .bind(as_i64($filter.after))
+            .bind(i64::from($filter.limit))
+            .bind(&$filter.stream)
+            .bind(&$filter.type_name)
+            .bind(&$filter.agent_id)
+            .bind(&$filter.client_id)
+            .bind($filter.since.map(Timestamp::as_microsecond))
+            .bind($filter.until.map(Timestamp::as_microsecond))
+    };
+}
+
 /// What the log still holds of an archived event.
 #[derive(Serialize)]
 struct Stub {
@@ -49,20 +64,8 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when the database does not answer.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<Box<RawValue>>, StoreError> {
-        let since = filter.since.map(Timestamp::as_microsecond);
-        let until = filter.until.map(Timestamp::as_microsecond);
         on!(Pool, &self.pool, sql::AUDIT, |c, sql| {
-            let rows = sqlx::query(sql)
-                .bind(as_i64(filter.after))
-                .bind(i64::from(filter.limit))
-                .bind(&filter.stream)
-                .bind(&filter.type_name)
-                .bind(&filter.agent_id)
-                .bind(&filter.client_id)
-                .bind(since)
-                .bind(until)
-                .fetch_all(c)
-                .await?;
+            let rows = filtered!(sql, filter).fetch_all(c).await?;
             rows.iter()
                 .map(|row| {
                     let body: String = row.try_get("body")?;
@@ -79,6 +82,18 @@ impl Store {
                     })?)
                 })
                 .collect()
+        })
+    }
+
+    /// The position behind which the newest of the events that fit stand, as many as the filter's limit.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn audit_newest(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
+        on!(Pool, &self.pool, sql::AUDIT_NEWEST, |c, sql| {
+            let row = filtered!(sql, filter).fetch_one(c).await?;
+            Ok(as_u64(row.try_get("number")?).saturating_sub(1))
         })
     }
 

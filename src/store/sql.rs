@@ -282,8 +282,12 @@ pub(crate) const LOG_BY_STREAM: Text = both(
      where (stream, version) > ($1, $2) order by stream, version limit $3",
 );
 /// `$1` position, `$2` limit, then the filters of the audit log, each null when it is not used.
-pub(crate) const AUDIT: Text = both(
-    "select position, stream, version, type, body, leaf_hash from events where position > $1
+/// `head`, what an auditor's filters leave of the events behind `$1`, `tail`.
+macro_rules! audited {
+    ($head:literal, $tail:literal) => {
+        both(concat!(
+            $head,
+            " from events where position > $1
        and ($3 is null or stream = $3)
        and ($4 is null or type = $4)
        and ($5 is null or stream = 'agent/' || $5
@@ -292,7 +296,20 @@ pub(crate) const AUDIT: Text = both(
             or stream in (select 'auth_request/' || id from requests where client_id = $6))
        and ($7 is null or occurred_at >= $7)
        and ($8 is null or occurred_at < $8)
-     order by position limit $2",
+     ",
+            $tail
+        ))
+    };
+}
+
+pub(crate) const AUDIT: Text = audited!(
+    "select position, stream, version, type, body, leaf_hash",
+    "order by position limit $2"
+);
+/// Where the newest of them begin.
+pub(crate) const AUDIT_NEWEST: Text = audited!(
+    "select coalesce(min(position), 0) as number from (select position",
+    "order by position desc limit $2) as newest"
 );
 pub(crate) const CHECKPOINT: Text =
     both("select position as number from checkpoints where name = $1");

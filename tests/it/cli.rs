@@ -8,6 +8,7 @@ mod reload;
 mod settings;
 mod terminal;
 mod told;
+mod trial;
 
 use std::{fs, path::Path, process::Command};
 

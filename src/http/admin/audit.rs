@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{Administrator, Paging, filter};
+use super::{Administrator, MAX_LIMIT, Paging, filter};
 use crate::{
     domain::{AdministrationFact, AuditLogRead, Envelope, StreamId, is_event_type},
     http::{ApiError, app::App, extract::Caller},
@@ -30,7 +30,15 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long to wait before a failing database is read again for an open tail.
 const PAUSE: Duration = Duration::from_secs(1);
 /// What the events may be chosen by.
-const FILTERS: [&str; 6] = ["stream", "type", "agent_id", "client_id", "since", "until"];
+const FILTERS: [&str; 7] = [
+    "stream",
+    "type",
+    "agent_id",
+    "client_id",
+    "since",
+    "until",
+    "last",
+];
 
 #[derive(Serialize)]
 struct Answer {
@@ -82,6 +90,22 @@ fn asked(paging: &Paging<u64>, parameters: &Parameters) -> Result<AuditLogRead, 
     })
 }
 
+/// How many of the newest events are asked for, instead of a part of the log by its place.
+fn last(parameters: &Parameters) -> Result<Option<u32>, ApiError> {
+    let Some(text) = parameters.one("last")? else {
+        return Ok(None);
+    };
+    if parameters.one("after")?.is_some() || parameters.one("limit")?.is_some() {
+        return Err(ApiError::invalid_request(
+            "last goes with neither after nor limit: it says where to begin and how many",
+        ));
+    }
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=MAX_LIMIT).contains(number));
+    let number = number.ok_or_else(|| ApiError::invalid_request("last must be 1 to 500"))?;
+    Ok(Some(number))
+}
+
 /// GET /api/admin/audit-log: JSON, one event a line, or a live tail, as `Accept` asks.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -102,6 +126,12 @@ pub(super) async fn list(
         since: reading.since,
         until: reading.until,
     };
+    let last = last(&parameters)?;
+    if let Some(last) = last {
+        filter.limit = last;
+        filter.after = app.store.audit_newest(&filter).await?;
+        (reading.after, reading.limit) = (filter.after, Some(last));
+    }
     let record = async |reading| {
         let fact = AdministrationFact::AuditLogRead(reading);
         let metadata = administrator.acts(&app, &caller).await?;
@@ -118,7 +148,7 @@ pub(super) async fn list(
             .and_then(|id| id.to_str().ok()?.parse().ok());
         if let Some(seen) = seen {
             filter.after = seen;
-        } else if parameters.one("after")?.is_none() {
+        } else if last.is_none() && parameters.one("after")?.is_none() {
             filter.after = app.store.last_position().await?;
         }
         (reading.after, reading.limit) = (filter.after, None);
@@ -128,10 +158,11 @@ pub(super) async fn list(
         return Ok(tail.into_response());
     }
     // One more than asked for tells whether there is a next page.
+    let limit = filter.limit as usize;
     filter.limit += 1;
     let mut items = app.store.audit(&filter).await?;
-    let more = items.len() > paging.limit as usize;
-    items.truncate(paging.limit as usize);
+    let more = items.len() > limit;
+    items.truncate(limit);
     // Reading nothing, or nothing but the readings, is not told: else whoever reads page by page, or
     // asks again every second, would write what they then read, and never come to an end.
     if items.iter().any(|event| !is_reading(event)) {

@@ -310,6 +310,7 @@ fn of_log() -> Vec<Operation> {
             .query("client_id", id(ClientId::PREFIX), "About this website alone.")
             .query("since", moment(), "Not before this time.")
             .query("until", moment(), "Before this time.")
+            .query("last", integer(1, MAX_LIMIT.into()), "The newest so many, in order; with neither `after` nor `limit`.")
             .header("Last-Event-ID", text(), "Of a tail: the last event that was seen.")
             .answers_json(200, page_of("Event"), "The events.", json!({ "items": [event], "next": null }))
             .answers_with(200, "application/x-ndjson", text(), "The events.")

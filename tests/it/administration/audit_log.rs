@@ -73,6 +73,36 @@ on_both_databases! {
         assert_eq!(events[0]["metadata"]["request_id"], reply.header("x-request-id"));
     }
 
+    async fn the_newest_are_told_in_order_and_recorded_as_what_was_read(env: Env) {
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        let mut made = Vec::new();
+        for _ in 0..3 {
+            made.push(format!("client/{}", api.create_client(json!({})).await.id));
+        }
+        let read = async |query: &str| {
+            let path = format!("/audit-log?{query}");
+            api.admin(Method::GET, &path, None).await
+        };
+        let told = read("type=Registered&last=2").await.expect(200).json;
+        let items = told["items"].as_array().unwrap();
+        let streams: Vec<&Value> = items.iter().map(|event| &event["stream"]).collect();
+        assert_eq!(streams, [&made[1], &made[2]]);
+        assert!(told["next"].is_null());
+        let reading = history(&api, "type=AuditLogRead").await;
+        let payload = &reading.last().unwrap()["payload"];
+        assert_eq!(payload["limit"], 2);
+        assert_eq!(payload["after"], items[0]["position"].as_u64().unwrap() - 1);
+        // More than there are, and none at all.
+        let all = read("type=Registered&last=500").await.expect(200).json;
+        assert_eq!(all["items"].as_array().unwrap().len(), 3);
+        let none = read("type=Erased&last=5").await.expect(200).json;
+        assert_eq!(none["items"], json!([]));
+        for wrong in ["last=0", "last=501", "last=x", "last=2&after=1", "last=2&limit=2"] {
+            read(wrong).await.refused(400, "invalid_request");
+        }
+    }
+
     async fn each_filter_narrows(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();

@@ -103,6 +103,16 @@ on_both_databases! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_s_keys_are_a_list_like_every_other() {
+    let server = TestServer::start(Backend::Sqlite, |_| {}).await;
+    let listed = done(&server, &["keys", "list"]).await;
+    let lines: Vec<&str> = listed.said().lines().collect();
+    assert!(lines[0].starts_with("STATUS  USE"), "{listed:?}");
+    let of = lines.iter().filter(|line| line.starts_with("active"));
+    assert_eq!(of.count(), 4, "{listed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_list_is_read_to_its_end_and_an_id_of_the_wrong_kind_is_named() {
     let mut server = TestServer::start(Backend::Sqlite, |_| {}).await;
     let api = server.api();

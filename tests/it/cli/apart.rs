@@ -92,7 +92,7 @@ async fn the_last_admin_key_is_deleted_with_a_word_about_the_way_back() {
     );
     let told = here(&["audit", "--type", "AdminKeyRevoked"]).await;
     assert!(
-        told.said().trim_end().ends_with("  local operator"),
+        told.said().contains("  local operator  (name first)"),
         "{told:?}"
     );
     assert!(started().await.contains(dead_end));

@@ -39,6 +39,13 @@ async fn people_read_lines_and_programs_the_events_as_they_were_written() {
         more.said().lines().count() == 1 && more.stderr.contains("--after"),
         "{more:?}"
     );
+    let newest = ["audit", "--type", "Registered", "--last", "2"];
+    let newest = completed(&mut job(&server, &newest)).await;
+    let lines: Vec<&str> = newest.said().lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].contains(&client.id) && lines[1].contains(&other.id),
+        "in order: {newest:?}"
+    );
     let refused = completed(&mut job(&server, &["audit", "--since", "yesterday"])).await;
     assert!(refused.complaint(1).contains("since"));
 }
