@@ -30,9 +30,11 @@ pub(crate) struct ServerChoice {
 }
 
 impl ServerChoice {
-    /// Where the server is that has the database, unless something else says which server is meant.
+    /// Where the server is that has the database, unless something else says which server is meant: it was
+    /// named, or the settings tell another place than the default, and all of it.
     fn whereabouts(&self) -> Option<Whereabouts> {
-        if self.server.is_some() || self.config.says_where_it_is() {
+        let told = self.config.says_where_it_is() && self.config.known_issuer().is_some();
+        if self.server.is_some() || told {
             return None;
         }
         Whereabouts::of_holder(&self.config.database_url())

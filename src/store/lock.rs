@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -101,9 +101,11 @@ pub(crate) fn leave_word(url: &str, word: &str) -> io::Result<()> {
 /// What the process that has the SQLite file of that URL left there; nothing when nobody has it.
 pub(crate) fn word_of_holder(url: &str) -> Option<String> {
     let lock = File::open(lock_of(url).ok()??).ok()?;
+    // One that others may read or write need not be of a server of this user, who may be told to send a key.
+    let private = lock.metadata().ok()?.mode() & 0o077 == 0;
     let mut word = String::new();
     (&lock).take(LONGEST_WORD).read_to_string(&mut word).ok()?;
     // Looked at only where there is something to believe: a server that starts is not kept from its lock.
     let held = || matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock));
-    Some(word).filter(|word| !word.is_empty() && held())
+    Some(word).filter(|word| private && !word.is_empty() && held())
 }

@@ -1,7 +1,7 @@
 //! What a person at a terminal meets, played with `script`, which is on every Linux and nowhere else in
 //! this form.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -273,6 +273,20 @@ async fn jobs_find_a_server_at_another_address_by_the_database_that_it_has() {
     elsewhere.current_dir(folder).args(list);
     elsewhere.env("AUTH_AGENT_LISTEN", format!("127.0.0.1:{}", free_port()));
     assert_eq!(who(&completed(&mut elsewhere).await.told()), "x");
+    // Nor do the settings tell all: whoever listens everywhere is called by its issuer.
+    let mut everywhere = program();
+    everywhere.current_dir(folder).args(list);
+    everywhere.env("AUTH_AGENT_LISTEN", "0.0.0.0:1");
+    assert_eq!(who(&completed(&mut everywhere).await.told()), "x");
+    // A lock that is not for its owner's eyes alone may be anybody's.
+    let lock = folder.join("data/auth-agent.db.lock");
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut anybody_s = program();
+    anybody_s.current_dir(folder).args(list);
+    anybody_s.env("AUTH_AGENT_LISTEN", format!("0.0.0.0:{}", free_port()));
+    let told = completed(&mut anybody_s).await.json();
+    assert_eq!(told["error"], "invalid_usage", "{told}");
+    fs::set_permissions(&lock, fs::Permissions::from_mode(0o600)).unwrap();
     // What is named is asked, and nothing else.
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let named = plain(&["client", "list", "--server", &nobody]).await;
