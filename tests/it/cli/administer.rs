@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{job, terminal::on_a_terminal};
 use crate::support::{
-    Backend, TestServer, ledger, on_both_databases,
+    Backend, TestServer, on_both_databases,
     process::{Ended, completed},
 };
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{job, paste, word};
 use crate::support::{
-    Api, TestServer, WaitingPage,
+    Api, TestServer, WaitingPage, ledger,
     process::{Ended, PATIENCE, Process, completed, eventually, free_port},
     server::{PROGRAM, program},
 };
@@ -44,6 +44,7 @@ pub(super) fn on_a_terminal(
     }
     let output = script.args(["-c", &line]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ledger::assert_none_in("what a job printed", &text);
     Some((output.status.code().unwrap(), text))
 }
 
