@@ -75,6 +75,12 @@ impl Hasher {
         self.offload.load()
     }
 
+    /// How many secrets were refused a hash because the queue was full.
+    #[must_use]
+    pub fn refusals(&self) -> u64 {
+        self.offload.refusals()
+    }
+
     /// Seconds that hashing took.
     #[must_use]
     pub fn seconds(&self) -> Histogram {

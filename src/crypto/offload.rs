@@ -1,6 +1,9 @@
 //! Heavy computations off the async runtime, behind two bounds: how many run, and how many wait.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,6 +20,8 @@ pub(super) struct Offload {
     running: Arc<Semaphore>,
     permits: usize,
     queue: usize,
+    /// How many found no place.
+    refused: AtomicU64,
 }
 
 /// How much is being computed.
@@ -38,6 +43,7 @@ impl Offload {
             running: Arc::new(Semaphore::new(permits)),
             permits,
             queue,
+            refused: AtomicU64::new(0),
         }
     }
 
@@ -52,6 +58,11 @@ impl Offload {
             running,
             waiting: admitted.saturating_sub(running),
         }
+    }
+
+    /// How many found no place in the queue.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// A place in the queue, however long that takes: for work that has been promised already.
@@ -70,7 +81,10 @@ impl Offload {
     pub(super) fn admit(&self) -> Result<Place, Busy> {
         let admitted = Arc::clone(&self.admitted)
             .try_acquire_owned()
-            .map_err(|_| Busy)?;
+            .map_err(|_| {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Busy
+            })?;
         Ok(Place {
             admitted,
             running: Arc::clone(&self.running),
@@ -130,6 +144,7 @@ mod tests {
         assert_eq!(offload.admit().err(), Some(Busy));
         drop(places);
         assert!(offload.admit().is_ok());
+        assert_eq!(offload.refusals(), 1);
     }
 
     #[tokio::test]

@@ -234,10 +234,10 @@ fn secrets_and_limits(registry: &mut Registry, app: &App) {
         registry,
         ("limit_refusals", "limit"),
         "Calls that were over a limit, by limit",
-        app.limits
-            .refusals()
-            .into_iter()
-            .chain([("pending_per_client", app.pending.refusals())]),
+        app.limits.refusals().into_iter().chain([
+            ("pending_per_client", app.pending.refusals()),
+            ("hash_queue", app.hasher.refusals()),
+        ]),
     );
 }
 
