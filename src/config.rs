@@ -12,6 +12,7 @@ mod proxies;
 mod retention;
 mod settings;
 mod timeouts;
+mod warnings;
 
 use std::{
     net::SocketAddr,

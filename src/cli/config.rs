@@ -14,7 +14,8 @@ pub(crate) enum ConfigJob {
     /// Show every setting, what holds, and where it comes from; secrets are masked
     #[command(after_help = "Example:\n  auth-agent config show --config /etc/auth-agent.toml")]
     Show(Box<At>),
-    /// Say whether `serve` would take the settings. Opens neither database nor port, and makes nothing
+    /// Say whether `serve` would take the settings, and what it would warn of. Opens neither database nor port,
+    /// and makes nothing
     #[command(after_help = "Example:\n  auth-agent config check --config /etc/auth-agent.toml")]
     Check(Box<At>),
     /// Print a settings file with every setting explained and commented out
@@ -37,8 +38,12 @@ pub(crate) fn run(job: ConfigJob, args: &[OsString], output: Output) -> Result<(
             let mut config = at.config;
             config.read_environment()?;
             config.validate()?;
-            output.json(&json!({ "valid": true }));
+            let warnings = config.warnings();
+            output.json(&json!({ "valid": true, "warnings": warnings }));
             output.line("The settings will do.");
+            for warning in warnings {
+                output.line(format!("Warning: {warning}"));
+            }
             Ok(())
         }
         ConfigJob::Example => {

@@ -50,6 +50,10 @@ fn the_defaults_are_those_of_the_contract() {
     );
     assert_eq!(config.database_url(), "sqlite://./data/auth-agent.db");
     assert_eq!(config.lifetimes(), Lifetimes::default());
+    let keys = config.key_schedule();
+    assert_eq!(keys.signing_ahead.as_secs(), 900);
+    assert_eq!(keys.signing_kept.as_secs(), 600 + 900);
+    assert_eq!(config.warnings(), [""; 0]);
     assert_eq!(config.hash_queue, 64);
     assert!(config.hash_permits() >= 1);
     assert!(config.admin_key.is_none() && config.master_key.is_none());
@@ -68,6 +72,35 @@ fn the_defaults_are_those_of_the_contract() {
         (timeouts.header, timeouts.body, timeouts.idle),
         (None, None, None)
     );
+}
+
+#[test]
+fn what_is_likely_to_be_a_mistake_is_told_with_what_to_do() {
+    for (text, told) in [
+        ("key-publish-ahead = 299", Some("set 300 or more")),
+        ("key-publish-ahead = 300", None),
+        ("limits = \"off\"", Some("all limits are off")),
+        (
+            "issuer = \"https://auth.example\"",
+            Some("set --trusted-proxies"),
+        ),
+        (
+            "issuer = \"https://auth.example\"\ntrusted-proxies = \"192.0.2.7\"",
+            None,
+        ),
+        ("admin-listen = \"127.0.0.1:3001\"", None),
+        (
+            "admin-listen = \"0.0.0.0:3001\"",
+            Some("--admin-listen 0.0.0.0:3001"),
+        ),
+    ] {
+        let warnings = read(text, &[]).unwrap().warnings();
+        assert_eq!(warnings.len(), usize::from(told.is_some()), "{warnings:?}");
+        assert!(
+            told.is_none_or(|told| warnings[0].contains(told)),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[test]

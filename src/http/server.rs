@@ -26,7 +26,7 @@ use super::{
     whereabouts::Whereabouts,
 };
 use crate::{
-    config::{self, Config},
+    config::Config,
     crypto::Secret,
     domain::AdminRole,
     store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain},
@@ -93,7 +93,9 @@ impl Server {
             notices,
             first_admin_key,
         } = started;
-        warn_of_missing_limits(config, &app);
+        for warning in config.warnings() {
+            tracing::warn!("{warning}");
+        }
         warn_of_no_way_in(config, &app).await?;
         let store = Arc::clone(&app.store);
         let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
@@ -117,7 +119,6 @@ impl Server {
             Some(apart) => {
                 if let Some(address) = administration {
                     tracing::info!(%address, "administration and metrics are served apart");
-                    warn_of_an_open_door(address);
                 }
                 listen(listener, Served::WithoutAdministration, most);
                 listen(apart, Served::Administration, room::OF_ADMINISTRATION);
@@ -258,28 +259,6 @@ async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
     }
     tracing::error!("the writer has ended: stopping");
     stop.cancel();
-}
-
-/// We speak no TLS: an admin key that travels to another machine can be read on its way.
-fn warn_of_an_open_door(address: SocketAddr) {
-    if !address.ip().is_loopback() {
-        tracing::warn!(
-            "--admin-listen {address} is not loopback: keep it inside a network that you trust, for \
-             metrics need no key there and admin keys travel in the clear"
-        );
-    }
-}
-
-/// Says what a production server should not be without.
-fn warn_of_missing_limits(config: &Config, app: &App) {
-    if config.limits() == config::Limits::OFF {
-        tracing::warn!("all limits are off: nobody is held back, however often they call or guess");
-    } else if app.secure && app.trusted_proxies.get().is_empty() {
-        tracing::warn!(
-            "nobody's address is known behind this https issuer, so limits by address do not hold: \
-             set --trusted-proxies"
-        );
-    }
 }
 
 /// Says when nobody could administer, and the way out.

@@ -372,3 +372,19 @@ async fn a_demo_needs_two_ports() {
         "{refused:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_keys_that_would_surprise_websites_are_warned_of_in_one_line() {
+    for (ahead, times) in [(299, 1), (300, 0)] {
+        let mut server = TestServer::start(Backend::Sqlite, |options| {
+            options.flag("--key-publish-ahead", ahead);
+        })
+        .await;
+        server.stop().await;
+        let logs = server.logs();
+        let told = logs
+            .matches("is less than 300 seconds, for which many websites")
+            .count();
+        assert_eq!(told, times, "{ahead}: {logs}");
+    }
+}

@@ -66,6 +66,17 @@ async fn settings_are_shown_with_where_they_come_from_and_without_secrets() {
     completed(&mut job(&check)).await.said();
     let check = completed(&mut job(&["config", "check", "--log", "=x=y"])).await;
     assert!(check.complaint(2).contains("--log"));
+    let sudden = [
+        "config",
+        "check",
+        "--database-url",
+        "sqlite://x.db",
+        "--key-publish-ahead",
+        "60",
+    ];
+    let check = completed(&mut job(&sudden)).await;
+    let warned = "Warning: --key-publish-ahead 60 is less than 300 seconds";
+    assert_eq!(check.said().matches(warned).count(), 1);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
