@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use serde_json::{Value, json};
 
 use super::{
@@ -43,8 +43,8 @@ pub(crate) enum AgentJob {
     )]
     Create(Box<CreateAgent>),
     /// List them, those that were deleted included
-    #[command(after_help = "Example:\n  auth-agent agent list --all")]
-    List(Box<Listing>),
+    #[command(after_help = "Example:\n  auth-agent agent list --user-email ada@people.example")]
+    List(Box<ListAgents>),
     /// Show one, with the person behind it
     #[command(after_help = "Example:\n  auth-agent agent show agent_0123…")]
     Show(Box<One>),
@@ -67,6 +67,19 @@ pub(crate) enum AgentJob {
         after_help = "Example:\n  auth-agent agent rotate-secret agent_0123… --grace 3600 --secret-file agent.secret"
     )]
     RotateSecret(Box<RotateSecret>),
+}
+
+/// Whose agents.
+#[derive(Debug, Args)]
+pub(crate) struct ListAgents {
+    /// Only those of this owner
+    #[arg(long = "owner", value_name = "OWNER_ID")]
+    owner_id: Option<String>,
+    /// Only those of the owner with this address
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
+    user_email: Option<String>,
+    #[command(flatten)]
+    listing: Listing,
 }
 
 /// What is known of a new agent, and what it may do.
@@ -175,7 +188,15 @@ impl UpdateAgent {
 pub(crate) async fn run(job: AgentJob, output: Output) -> Result<(), Failure> {
     match job {
         AgentJob::Create(args) => create(*args, output).await,
-        AgentJob::List(args) => thing::list(&KIND, *args, &[], output).await,
+        AgentJob::List(args) => {
+            let mut query = Vec::new();
+            if let Some(id) = args.owner_id {
+                super::owner::KIND.at(&id)?;
+                query.push(("owner_id", id));
+            }
+            query.extend(args.user_email.map(|address| ("user_email", address)));
+            thing::list(&KIND, args.listing, &query, output).await
+        }
         AgentJob::Show(args) => thing::show(&KIND, *args, output).await,
         AgentJob::Update(args) => {
             let changes = args.changes()?;

@@ -31,6 +31,15 @@ pub struct Page<T, C = u64> {
 }
 
 impl<T, C> Page<T, C> {
+    /// That there is nothing.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+        }
+    }
+
     /// What was found, which is one more than the limit where there is a next page.
     pub(super) fn cut(mut found: Vec<T>, limit: u32, cursor: impl Fn(&T) -> C) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -63,10 +72,10 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Page<Listed<ClientId, Client>>, StoreError> {
-        self.list(sql::LIST_CLIENTS, after, limit).await
+        self.list(sql::LIST_CLIENTS, after, limit, None).await
     }
 
-    /// Agents after a cursor.
+    /// Agents after a cursor; of an owner alone, if one is named.
     ///
     /// # Errors
     ///
@@ -75,8 +84,16 @@ impl Store {
         &self,
         after: u64,
         limit: u32,
+        owner: Option<&OwnerId>,
     ) -> Result<Page<Listed<AgentId, Agent>>, StoreError> {
-        self.list(sql::LIST_AGENTS, after, limit).await
+        match owner {
+            None => self.list(sql::LIST_AGENTS, after, limit, None).await,
+            Some(owner) => {
+                let owner = owner.to_string();
+                self.list(sql::LIST_AGENTS_OF_OWNER, after, limit, Some(owner))
+                    .await
+            }
+        }
     }
 
     /// Owners after a cursor.
@@ -89,7 +106,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Page<Listed<OwnerId, Owner>>, StoreError> {
-        self.list(sql::LIST_OWNERS, after, limit).await
+        self.list(sql::LIST_OWNERS, after, limit, None).await
     }
 
     async fn list<I, S>(
@@ -97,6 +114,7 @@ impl Store {
         text: sql::Text,
         after: u64,
         limit: u32,
+        of: Option<String>,
     ) -> Result<Page<Listed<I, S>>, StoreError>
     where
         I: std::str::FromStr<Err: std::fmt::Display>,
@@ -105,11 +123,11 @@ impl Store {
         // One more than asked for tells whether there is a next page.
         let wanted = i64::from(limit) + 1;
         let mut found: Vec<(u64, Listed<I, S>)> = on!(Pool, &self.pool, text, |c, sql| {
-            let rows = sqlx::query(sql)
-                .bind(as_i64(after))
-                .bind(wanted)
-                .fetch_all(c)
-                .await?;
+            let mut query = sqlx::query(sql).bind(as_i64(after)).bind(wanted);
+            if let Some(of) = of {
+                query = query.bind(of);
+            }
+            let rows = query.fetch_all(c).await?;
             rows.iter()
                 .map(|row| {
                     let id: String = row.try_get("id")?;

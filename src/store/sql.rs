@@ -325,6 +325,12 @@ pub(crate) const LIST_AGENTS: Text = both(
      from agents a left join agent_profiles p on p.agent_id = a.id
      where a.position > $1 order by a.position limit $2",
 );
+/// Those of the owner `$3`.
+pub(crate) const LIST_AGENTS_OF_OWNER: Text = both(
+    "select a.id, a.version, a.position, a.state as body, p.agent_name as name
+     from agents a left join agent_profiles p on p.agent_id = a.id
+     where a.position > $1 and a.owner_id = $3 order by a.position limit $2",
+);
 pub(crate) const LIST_OWNERS: Text = both(
     "select o.id, o.version, o.position, o.state as body, p.name as name, p.email as email
      from owners o left join people p on p.owner_id = o.id

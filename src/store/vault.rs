@@ -73,6 +73,23 @@ impl Store {
         })
     }
 
+    /// Until when the former secret of an agent or client is valid beside the new one; `None` when it has one
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn former_secret_until(&self, holder: &str) -> Result<Option<Timestamp>, StoreError> {
+        on!(Pool, &self.pool, sql::FORMER_CREDENTIAL, |c, sql| {
+            let row = sqlx::query(sql).bind(holder).fetch_one(c).await?;
+            let until: Option<i64> = row.try_get("number")?;
+            until
+                .map(Timestamp::from_microsecond)
+                .transpose()
+                .map_err(|error| StoreError::Corrupt(error.to_string()))
+        })
+    }
+
     /// The person that an owner id stands for.
     ///
     /// # Errors

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Administrator,
+    Administrator, Paging,
     clients::shown_name,
-    owners::{address, email_key},
+    owners::{WHOSE, Whose, address, email_key, whose},
     revoked_for_good,
-    rotation::Rotating,
+    rotation::{Rotating, tell_former_secret},
     subject::{Revocable, Subject, Suspendable, Switched, found, id_of},
     unknown,
 };
@@ -32,6 +32,7 @@ use crate::{
         app::App,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
+    oauth::Parameters,
     store::{AgentOwner, Listed, NewAgent, NewCredential, NewOwner, Page, Store, StoreError},
 };
 
@@ -271,12 +272,20 @@ impl Subject for Agent {
         store.agent(id).await
     }
 
+    const FILTERS: &'static [&'static str] = &WHOSE;
+
     async fn page(
-        store: &Store,
-        after: u64,
-        limit: u32,
-    ) -> Result<Page<Listed<AgentId, Self>>, StoreError> {
-        store.list_agents(after, limit).await
+        app: &App,
+        paging: Paging<u64>,
+        parameters: &Parameters,
+    ) -> Result<Page<Listed<AgentId, Self>>, ApiError> {
+        let owner = match whose(app, parameters).await? {
+            Whose::Anybody => None,
+            Whose::Owner(owner) => Some(owner),
+            Whose::Nobody => return Ok(Page::empty()),
+        };
+        let (after, limit) = (paging.after.unwrap_or_default(), paging.limit);
+        Ok(app.store.list_agents(after, limit, owner.as_ref()).await?)
     }
 
     async fn decided<T: Send>(
@@ -295,6 +304,7 @@ impl Subject for Agent {
     async fn whole(store: &Store, id: AgentId, state: Self) -> Result<Value, StoreError> {
         let name = store.agent_name(&id).await?;
         let mut answer = shown(&id, &state, name.as_deref());
+        tell_former_secret(store, &id.to_string(), &state.admission, &mut answer).await?;
         if let Some(person) = store.person(&state.registered.owner_id).await? {
             answer["user_email"] = json!(person.email);
             answer["user_name"] = json!(person.name);

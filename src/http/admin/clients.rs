@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Administrator, revoked_for_good,
-    rotation::Rotating,
+    Administrator, Paging, revoked_for_good,
+    rotation::{Rotating, tell_former_secret},
     subject::{Revocable, Subject, found, id_of},
     unknown,
 };
@@ -31,7 +31,7 @@ use crate::{
         authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
-    oauth::{ErrorCode, SCOPES_SUPPORTED},
+    oauth::{ErrorCode, Parameters, SCOPES_SUPPORTED},
     store::{Listed, NewClient, NewCredential, Page, Store, StoreError},
 };
 
@@ -192,11 +192,12 @@ impl Subject for Client {
     }
 
     async fn page(
-        store: &Store,
-        after: u64,
-        limit: u32,
-    ) -> Result<Page<Listed<ClientId, Self>>, StoreError> {
-        store.list_clients(after, limit).await
+        app: &App,
+        paging: Paging<u64>,
+        _: &Parameters,
+    ) -> Result<Page<Listed<ClientId, Self>>, ApiError> {
+        let after = paging.after.unwrap_or_default();
+        Ok(app.store.list_clients(after, paging.limit).await?)
     }
 
     async fn decided<T: Send>(
@@ -212,8 +213,10 @@ impl Subject for Client {
         shown(&listed.id, &listed.state)
     }
 
-    async fn whole(_: &Store, id: ClientId, state: Self) -> Result<Value, StoreError> {
-        Ok(shown(&id, &state))
+    async fn whole(store: &Store, id: ClientId, state: Self) -> Result<Value, StoreError> {
+        let mut answer = shown(&id, &state);
+        tell_former_secret(store, &id.to_string(), &state.admission, &mut answer).await?;
+        Ok(answer)
     }
 }
 

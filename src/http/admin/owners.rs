@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Administrator,
+    Administrator, Paging,
     agents::name,
-    revoked_for_good,
+    filter, revoked_for_good,
     subject::{Subject, Suspendable, Switched, id_of},
     unknown,
 };
@@ -25,7 +25,7 @@ use crate::{
         authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
-    oauth::ErrorCode,
+    oauth::{ErrorCode, Parameters},
     store::{ChangedPerson, Listed, Page, Person, Store, StoreError},
 };
 
@@ -54,11 +54,12 @@ impl Subject for Owner {
     }
 
     async fn page(
-        store: &Store,
-        after: u64,
-        limit: u32,
-    ) -> Result<Page<Listed<OwnerId, Self>>, StoreError> {
-        store.list_owners(after, limit).await
+        app: &App,
+        paging: Paging<u64>,
+        _: &Parameters,
+    ) -> Result<Page<Listed<OwnerId, Self>>, ApiError> {
+        let after = paging.after.unwrap_or_default();
+        Ok(app.store.list_owners(after, paging.limit).await?)
     }
 
     async fn decided<T: Send>(
@@ -115,6 +116,30 @@ pub(super) fn address(text: &str) -> Result<String, ApiError> {
 pub(super) fn email_key(app: &App, address: &str) -> String {
     let folded = address.trim().to_lowercase();
     app.hash_keys.emails.mac_hex(&[folded.as_bytes()])
+}
+
+/// What a list of agents may be narrowed by: the person behind them.
+pub(super) const WHOSE: [&str; 2] = ["owner_id", "user_email"];
+
+/// Whose agents are asked for.
+pub(super) enum Whose {
+    Anybody,
+    Owner(OwnerId),
+    /// Nobody has that address, or another owner than the one named.
+    Nobody,
+}
+
+/// Reads [`WHOSE`].
+pub(super) async fn whose(app: &App, parameters: &Parameters) -> Result<Whose, ApiError> {
+    let [id, email] = WHOSE;
+    let named: Option<OwnerId> = filter(parameters, id)?;
+    let Some(email) = parameters.one(email)? else {
+        return Ok(named.map_or(Whose::Anybody, Whose::Owner));
+    };
+    let key = email_key(app, &address(email)?);
+    let addressed = app.store.owner_by_email(&key).await?;
+    let both = addressed.filter(|owner| named.is_none_or(|named| named == *owner));
+    Ok(both.map_or(Whose::Nobody, Whose::Owner))
 }
 
 /// What an administrator may change of a person.

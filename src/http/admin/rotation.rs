@@ -7,14 +7,34 @@ use serde_json::{Number, Value, json};
 
 use crate::{
     crypto::{Secret, SecretKind},
+    domain::Admission,
     edge,
     http::{
         ApiError,
         app::App,
         extract::{MAX_BODY_BYTES, json_or_nothing},
     },
-    store::{NewCredential, Rotation},
+    store::{NewCredential, Rotation, Store, StoreError},
 };
+
+/// Where it stands until when the former secret is valid.
+const UNTIL: &str = "previous_secret_expires_at";
+
+/// Adds to what is shown of a client or an agent until when its former secret is valid, if one is.
+pub(super) async fn tell_former_secret(
+    store: &Store,
+    holder: &str,
+    admission: &Admission,
+    answer: &mut Value,
+) -> Result<(), StoreError> {
+    // No secret of one that has ended opens anything.
+    if !admission.is_revoked()
+        && let Some(until) = store.former_secret_until(holder).await?
+    {
+        answer[UNTIL] = json!(until);
+    }
+    Ok(())
+}
 
 /// Longest grace, 30 days: a secret that is to be replaced should be.
 pub(in crate::http) const MAX_GRACE_SECONDS: u32 = 30 * 24 * 60 * 60;
@@ -69,7 +89,7 @@ impl Rotating {
     /// Adds until when the former secret is valid, if it is.
     pub(super) fn told(&self, mut answer: Value) -> Value {
         if let Some(until) = self.rotation.previous_expires_at {
-            answer["previous_secret_expires_at"] = json!(until);
+            answer[UNTIL] = json!(until);
         }
         answer
     }

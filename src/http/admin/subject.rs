@@ -19,6 +19,7 @@ use crate::{
         app::App,
         extract::{Caller, PathId},
     },
+    oauth::Parameters,
     store::{Listed, Page, Store, StoreError},
 };
 
@@ -37,11 +38,15 @@ pub(super) trait Subject: Sized + Send + Sync + 'static {
         id: &Self::Id,
     ) -> impl Future<Output = Result<Option<Versioned<Self>>, StoreError>> + Send;
 
+    /// What a list of them may be narrowed by.
+    const FILTERS: &'static [&'static str] = &[];
+
+    /// A part of the list; `parameters` hold the filters.
     fn page(
-        store: &Store,
-        after: u64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Page<Listed<Self::Id, Self>>, StoreError>> + Send;
+        app: &App,
+        paging: Paging<u64>,
+        parameters: &Parameters,
+    ) -> impl Future<Output = Result<Page<Listed<Self::Id, Self>>, ApiError>> + Send;
 
     /// Takes a decision about one; `None` when there is no such one.
     fn decided<T: Send>(
@@ -91,9 +96,8 @@ pub(super) async fn list<S: Subject>(
     State(app): State<Arc<App>>,
     query: RawQuery,
 ) -> Result<Json<Value>, ApiError> {
-    let (paging, _) = Paging::<u64>::read(&query, &[])?;
-    let after = paging.after.unwrap_or_default();
-    let page = S::page(&app.store, after, paging.limit).await?;
+    let (paging, parameters) = Paging::read(&query, S::FILTERS)?;
+    let page = S::page(&app, paging, &parameters).await?;
     let items = page.items.iter().map(S::shown).collect();
     Ok(Json(listed(items, page.next)))
 }

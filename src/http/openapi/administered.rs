@@ -199,6 +199,15 @@ fn agent() -> Object {
         .must("status", admissions(), "")
 }
 
+/// Of a client or an agent that was given a new secret.
+fn former_secret() -> Object {
+    object().may(
+        "previous_secret_expires_at",
+        moment(),
+        "Until when the former secret is valid, if it still is.",
+    )
+}
+
 fn of_clients_and_agents() -> Vec<(&'static str, Value)> {
     let secret = || {
         object()
@@ -209,18 +218,12 @@ fn of_clients_and_agents() -> Vec<(&'static str, Value)> {
                 "0: it does not end by itself (RFC 7591).",
             )
     };
-    let until = || {
-        object().may(
-            "previous_secret_expires_at",
-            moment(),
-            "Until when the former secret is valid, if it still is.",
-        )
-    };
     let grace = or(or_null(integer(0, MAX_GRACE_SECONDS.into())), 0);
     vec![
         ("NewClient", client_fields().closed().done()),
         ("ClientChanges", client_fields().partly().closed().done()),
         ("Client", client().done()),
+        ("WholeClient", client().with(former_secret()).done()),
         (
             "CreatedClient",
             client()
@@ -241,7 +244,7 @@ fn of_clients_and_agents() -> Vec<(&'static str, Value)> {
             object()
                 .must("client_id", id(ClientId::PREFIX), "")
                 .with(secret())
-                .with(until())
+                .with(former_secret())
                 .done(),
         ),
         (
@@ -255,6 +258,7 @@ fn of_clients_and_agents() -> Vec<(&'static str, Value)> {
             agent()
                 .may("user_email", text(), "The owner's address.")
                 .may("user_name", text(), "The owner's name.")
+                .with(former_secret())
                 .done(),
         ),
         (
@@ -268,7 +272,7 @@ fn of_clients_and_agents() -> Vec<(&'static str, Value)> {
             object()
                 .must("agent_id", id(AgentId::PREFIX), "")
                 .must("agent_secret", text(), "Shown this once.")
-                .with(until())
+                .with(former_secret())
                 .done(),
         ),
         (

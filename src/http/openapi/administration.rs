@@ -109,6 +109,8 @@ fn of_clients() -> Vec<Operation> {
     let mut created = client.clone();
     created["client_secret"] = json!("cs_...");
     created["client_secret_expires_at"] = json!(0);
+    let mut whole = client.clone();
+    whole["previous_secret_expires_at"] = json!(AT);
     let asked = json!({ "client_name": "Profilio", "redirect_uris": ["https://profilio.example/callback"] });
     let metadata = |operation: Operation| {
         operation
@@ -124,7 +126,7 @@ fn of_clients() -> Vec<Operation> {
             .answers_json(201, named("CreatedClient"), "The client, with its secret, which is shown this once.", created)
             .refuses(Code::SlowDown, "too many secrets are being hashed"),
         one(get("/api/admin/clients/{id}", "showClient", "Show a client"))
-            .answers_json(200, named("Client"), "The client.", client.clone()),
+            .answers_json(200, named("WholeClient"), "The client.", whole),
         metadata(takes(one(put("/api/admin/clients/{id}", "updateClient", "Change a client")), "ClientChanges", &json!({ "client_name": "Profilio 2" })))
             .says("Changes the fields given; null takes one back to its default.")
             .answers_json(200, named("Client"), "The client as it is from here on.", client),
@@ -154,6 +156,8 @@ fn of_agents() -> Vec<Operation> {
     let stands = |status| json!({ "agent_id": AGENT, "status": status });
     vec![
         listing(administered(get("/api/admin/agents", "listAgents", "List agents"), AGENTS), text_like("^[0-9]+$"))
+            .query("owner_id", id(OwnerId::PREFIX), "Of this owner alone.")
+            .query("user_email", text(), "Of the owner with this address alone; case makes no difference.")
             .answers_json(200, page_of("Agent"), "A page of the list.", json!({ "items": [agent], "next": null })),
         takes(administered(post("/api/admin/agents", "createAgent", "Register an agent"), AGENTS), "NewAgent", &asked)
             .says("An owner with that address is found or made.")

@@ -30,6 +30,13 @@ pub(crate) const CREDENTIALS: Text = Text {
           and (expires_at is null or expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint)
         order by created_at desc limit 2",
 };
+/// Until when the former secret lives, where one does, by the same clock.
+pub(crate) const FORMER_CREDENTIAL: Text = Text {
+    sqlite: "select max(expires_at) as number from credentials
+        where holder = $1 and expires_at > cast(unixepoch('subsec') * 1000000 as integer)",
+    postgres: "select max(expires_at) as number from credentials
+        where holder = $1 and expires_at > (extract(epoch from clock_timestamp()) * 1000000)::bigint",
+};
 /// Of holders that are given a new secret: a former one that is to end at once, or that was in its
 /// grace already. [`EXPIRE_CREDENTIALS`] follows it.
 pub(crate) const END_CREDENTIALS: Text = rows!(

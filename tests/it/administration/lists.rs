@@ -52,6 +52,64 @@ on_both_databases! {
         }
     }
 
+    async fn agents_are_found_by_the_person_behind_them(env: Env) {
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        let of = async |address: &str| api.create_agent(json!({"user_email": address})).await;
+        let (mut adas, mut owners) = (vec![], vec![]);
+        for _ in 0..3 {
+            let agent = of("ada+errands@people.example").await;
+            adas.push(json!(agent.id));
+            owners = vec![agent.owner_id, of("grace@people.example").await.owner_id];
+        }
+        let [ada, grace] = owners.try_into().unwrap();
+        let page = async |query: &str| {
+            let path = format!("/agents?{query}");
+            let page = api.admin(Method::GET, &path, None).await.expect(200).json;
+            let items = page["items"].as_array().unwrap();
+            let ids: Vec<Value> = items.iter().map(|item| item["agent_id"].clone()).collect();
+            (ids, page["next"].as_str().map(str::to_owned))
+        };
+        let nobody = auth_agent::edge::new_owner_id();
+        for (query, whose) in [
+            (format!("owner_id={ada}"), &*adas),
+            ("user_email=ada%2Berrands%40people.example".to_owned(), &adas),
+            ("user_email=ADA%2Berrands@People.Example".to_owned(), &adas),
+            (format!("user_email=ada%2Berrands@people.example&owner_id={ada}"), &adas),
+            (format!("user_email=ada%2Berrands@people.example&owner_id={grace}"), &[]),
+            (format!("owner_id={nobody}"), &[]),
+            ("user_email=nobody@people.example".to_owned(), &[]),
+        ] {
+            assert_eq!(page(&query).await, (whose.to_vec(), None), "{query}");
+        }
+        // In pages like any list.
+        let (first, next) = page(&format!("owner_id={ada}&limit=2")).await;
+        assert_eq!(first, adas[..2]);
+        let rest = format!("owner_id={ada}&limit=2&after={}", next.unwrap());
+        assert_eq!(page(&rest).await, (adas[2..].to_vec(), None));
+
+        for (query, told) in [
+            ("owner_id=ada", "owner_id is "),
+            ("user_email=ada", "user_email is not an address"),
+            ("user_email=a@b.example&user_email=a@b.example", "user_email"),
+            ("owner=x", "expected limit, after, owner_id, user_email"),
+        ] {
+            let reply = api.admin(Method::GET, &format!("/agents?{query}"), None).await;
+            reply.refused(400, "invalid_request");
+            assert!(reply.str("error_description").contains(told), "{query}: {}", reply.text);
+        }
+
+        // By the address that the person has now; once they are erased by none.
+        let path = format!("/owners/{ada}");
+        let moved = json!({"user_email": "ada@moved.example"});
+        api.admin(Method::PUT, &path, Some(moved)).await.expect(200);
+        assert_eq!(page("user_email=ada%2Berrands@people.example").await, (vec![], None));
+        assert_eq!(page("user_email=ada@moved.example").await, (adas.clone(), None));
+        api.admin(Method::DELETE, &path, None).await.expect(204);
+        assert_eq!(page("user_email=ada@moved.example").await, (vec![], None));
+        assert_eq!(page(&format!("owner_id={ada}")).await, (adas, None));
+    }
+
     async fn fifty_come_unless_more_are_asked_for(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();

@@ -68,6 +68,12 @@ async fn rotate(api: &Api, path: &str, body: Option<Value>) -> Reply {
         .await
 }
 
+/// Until when it is shown that the former secret is valid.
+async fn shown_until(api: &Api, path: &str) -> Option<Value> {
+    let shown = api.admin(Method::GET, path, None).await.expect(200);
+    shown.json.get("previous_secret_expires_at").cloned()
+}
+
 on_both_databases! {
     async fn without_a_grace_the_former_secret_ends_with_the_answer(env: Env) {
         let api = env.api().await;
@@ -80,6 +86,7 @@ on_both_databases! {
                 let answer = rotate(&api, &path, body).await.expect(200);
                 let secret = answer.str(whose.member()).to_owned();
                 assert_eq!(answer.json.get("previous_secret_expires_at"), None);
+                assert_eq!(shown_until(&api, &path).await, None);
                 assert_eq!(answer.headers["cache-control"], "no-store");
                 assert!(!whose.takes(&api, &path, &former).await);
                 assert!(whose.takes(&api, &path, &secret).await);
@@ -92,6 +99,7 @@ on_both_databases! {
         let api = env.api().await;
         for whose in BOTH {
             let (path, former) = whose.made(&api).await;
+            assert_eq!(shown_until(&api, &path).await, None);
             let answer = rotate(&api, &path, Some(json!({"grace_seconds": 4}))).await.expect(200);
             let until: jiff::Timestamp = answer.str("previous_secret_expires_at").parse().unwrap();
             let secret = answer.str(whose.member());
@@ -102,6 +110,7 @@ on_both_databases! {
             })
             .await;
             assert!(auth_agent::edge::Clock.now() >= until);
+            assert_eq!(shown_until(&api, &path).await, None);
             assert!(whose.takes(&api, &path, secret).await);
         }
     }
@@ -112,7 +121,9 @@ on_both_databases! {
             let (path, first) = whose.made(&api).await;
             let grace = || Some(json!({"grace_seconds": 2_592_000}));
             let second = rotate(&api, &path, grace()).await.expect(200).str(whose.member()).to_owned();
-            let third = rotate(&api, &path, grace()).await.expect(200).str(whose.member()).to_owned();
+            let answer = rotate(&api, &path, grace()).await.expect(200);
+            let third = answer.str(whose.member()).to_owned();
+            assert_eq!(shown_until(&api, &path).await, Some(answer.json["previous_secret_expires_at"].clone()));
             let mut valid = vec![];
             for secret in [&first, &second, &third] {
                 valid.push(whose.takes(&api, &path, secret).await);
@@ -120,6 +131,7 @@ on_both_databases! {
             assert_eq!(valid, [false, true, true]);
             // A rotation without a grace ends them all.
             let last = rotate(&api, &path, None).await.expect(200).str(whose.member()).to_owned();
+            assert_eq!(shown_until(&api, &path).await, None);
             assert!(!whose.takes(&api, &path, &second).await);
             assert!(!whose.takes(&api, &path, &third).await);
             assert!(whose.takes(&api, &path, &last).await);
@@ -165,7 +177,9 @@ on_both_databases! {
         assert!(reply.str("error_description").contains("public client"), "{}", reply.text);
         for whose in BOTH {
             let (path, _) = whose.made(&api).await;
+            rotate(&api, &path, Some(json!({"grace_seconds": 3_600}))).await.expect(200);
             api.admin(Method::DELETE, &path, None).await.expect(204);
+            assert_eq!(shown_until(&api, &path).await, None);
             let reply = rotate(&api, &path, None).await;
             reply.refused(400, "invalid_request");
             assert!(reply.str("error_description").contains("cannot be undone"), "{}", reply.text);

@@ -78,11 +78,28 @@ on_both_databases! {
             assert_eq!(json_of(&server, &[job, "list"]).await["items"][0]["status"], "active");
         }
 
+        let other = api.create_agent(json!({"user_email": "grace@people.example"})).await;
+        let agents = async |filter: &[&str]| {
+            let listed = json_of(&server, &[&["agent", "list"], filter].concat()).await;
+            let items = listed["items"].as_array().unwrap().iter();
+            items.map(|item| item["agent_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(agents(&[]).await, [agent.id.clone(), other.id.clone()]);
+        assert_eq!(agents(&["--owner", &agent.owner_id]).await, std::slice::from_ref(&agent.id));
+        assert_eq!(agents(&["--user-email", "Grace@people.example"]).await, [other.id]);
+        let told = done(&server, &["agent", "list", "--owner", &agent.id]).await;
+        assert!(told.complaint(2).contains("is an agent, not an owner"), "{told:?}");
+
         let rotate = ["agent", "rotate-secret", &agent.id, "--grace", "60", "--secret-file", "new.secret"];
         let told = done(&server, &rotate).await;
         assert!(told.said().contains("stays valid until"), "{told:?}");
         let secret = fs::read_to_string(server.folder().join("new.secret")).unwrap();
         assert!(!told.stdout.contains(secret.trim()));
+        let shown = json_of(&server, &["agent", "show", &agent.id]).await;
+        let until = shown["previous_secret_expires_at"].as_str().unwrap();
+        assert!(told.stdout.contains(until), "{told:?} {shown}");
+        let lines = done(&server, &["agent", "show", &agent.id]).await;
+        assert!(lines.said().contains(until), "{lines:?}");
         let mut renewed = agent.clone();
         renewed.secret = secret.trim().to_owned();
         api.sign_in(&client, &renewed).await;
