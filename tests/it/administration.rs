@@ -1,5 +1,6 @@
 //! Administration: who comes in, what is made, shown, stopped and recorded.
 
+mod actors;
 mod admin_keys;
 mod agents;
 mod audit_log;

@@ -1,5 +1,7 @@
 //! No key, no entry: not even an answer that tells what exists.
 
+use std::net::SocketAddr;
+
 use auth_agent::edge;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reqwest::Method;
@@ -7,6 +9,7 @@ use serde_json::json;
 
 use crate::support::{
     Api, TestServer, on_both_databases,
+    process::free_port,
     raw::{Call, Raw},
     routes,
 };
@@ -60,7 +63,11 @@ async fn paths(api: &Api) -> Vec<String> {
 }
 
 async fn sent(server: &TestServer, call: &Call) -> Raw {
-    call.send(server.address()).await.expect("it is answered")
+    sent_to(server.address(), call).await
+}
+
+async fn sent_to(address: SocketAddr, call: &Call) -> Raw {
+    call.send(address).await.expect("it is answered")
 }
 
 /// The one answer to whoever has no key, in all that could tell anything.
@@ -106,6 +113,26 @@ on_both_databases! {
             .header("Origin", "https://evil.example")
             .header("Access-Control-Request-Method", "GET");
         is_refused(&plain, "OPTIONS", "preflight", &sent(server, &preflight).await);
+    }
+
+    async fn the_same_at_an_address_of_administrations_own(env: Env) {
+        let apart = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let server = env.start(|options| { options.flag("--admin-listen", apart); }).await;
+        let api = Api::new(format!("http://{apart}"), server.issuer(), server.admin_key().to_owned());
+        let plain = sent_to(apart, &Call::new("GET", "/api/admin/clients")).await;
+        assert_eq!(plain.status, 401);
+        for path in paths(&api).await {
+            for method in METHODS {
+                let call = Call::new(method, &path);
+                is_refused(&plain, method, &path, &sent_to(apart, &call).await);
+                // At the main address there is nothing to be refused.
+                let main = server.address();
+                let elsewhere = Raw::of(main, &call.bytes(main), false).await;
+                assert_eq!(elsewhere.map(|answer| answer.status), Some(404), "{method} {path}");
+            }
+        }
+        // With the key it is all there.
+        api.admin(Method::GET, "/nothing", None).await.refused(404, "not_found");
     }
 
     async fn whatever_is_not_the_key_in_its_header_is_no_key(env: Env) {
