@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{closed, connect, is_about, short};
-use crate::support::{Backend, TestServer, process::PATIENCE};
+use crate::support::{TestServer, on_both_databases, process::PATIENCE};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEADERS: u8 = 1;
@@ -61,35 +61,36 @@ async fn ask(stream: &mut TcpStream, number: u32, path: &str, more: &[(&str, &st
     stream.write_all(&frame).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_opens_no_window_for_the_answers_is_not_waited_for() {
-    let server = TestServer::start(Backend::Sqlite, short).await;
-    let bearer = format!("Bearer {}", server.admin_key());
-    let no_window = async {
-        let mut stream = with_window(&server, 0).await;
-        for number in 0..20 {
-            ask(&mut stream, number, "/api/health", &[]).await;
-        }
-        // To ask on and on is not to take.
-        sleep(Duration::from_millis(1_500)).await;
-        ask(&mut stream, 20, "/api/health", &[]).await;
-        let (took, _) = closed(&mut stream).await;
-        is_about(1, took);
-    };
-    let quiet = async {
-        let mut stream = with_window(&server, 60_000).await;
-        let tail = [
-            ("accept", "text/event-stream"),
-            ("authorization", bearer.as_str()),
-        ];
-        ask(&mut stream, 0, "/api/admin/audit-log", &tail).await;
-        let mut buffer = [0; 4_096];
-        let end = async { while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
-        let ended = timeout(Duration::from_secs(7), end).await;
-        assert!(ended.is_err(), "a stream with nothing to send was cut off");
-        ask(&mut stream, 1, "/api/health", &[]).await;
-        let read = timeout(PATIENCE, stream.read(&mut buffer)).await;
-        assert!(read.expect("it answers").unwrap() > 0);
-    };
-    tokio::join!(no_window, quiet);
+on_both_databases! {
+    async fn who_opens_no_window_for_the_answers_is_not_waited_for(env: Env) {
+        let server = env.start(short).await;
+        let bearer = format!("Bearer {}", server.admin_key());
+        let no_window = async {
+            let mut stream = with_window(&server, 0).await;
+            for number in 0..20 {
+                ask(&mut stream, number, "/api/health", &[]).await;
+            }
+            // To ask on and on is not to take.
+            sleep(Duration::from_millis(1_500)).await;
+            ask(&mut stream, 20, "/api/health", &[]).await;
+            let (took, _) = closed(&mut stream).await;
+            is_about(1, took);
+        };
+        let quiet = async {
+            let mut stream = with_window(&server, 60_000).await;
+            let tail = [
+                ("accept", "text/event-stream"),
+                ("authorization", bearer.as_str()),
+            ];
+            ask(&mut stream, 0, "/api/admin/audit-log", &tail).await;
+            let mut buffer = [0; 4_096];
+            let end = async { while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {} };
+            let ended = timeout(Duration::from_secs(7), end).await;
+            assert!(ended.is_err(), "a stream with nothing to send was cut off");
+            ask(&mut stream, 1, "/api/health", &[]).await;
+            let read = timeout(PATIENCE, stream.read(&mut buffer)).await;
+            assert!(read.expect("it answers").unwrap() > 0);
+        };
+        tokio::join!(no_window, quiet);
+    }
 }
