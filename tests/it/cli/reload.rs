@@ -6,8 +6,13 @@ use serde_json::{Value, json};
 
 use crate::{
     log::history,
-    support::{Authorize, TestServer, on_both_databases, process::eventually},
+    support::{
+        Authorize, TestServer, WaitingPage, api::authentication, on_both_databases,
+        process::eventually,
+    },
 };
+
+const READ: &str = "the settings were read again";
 
 /// Writes the file, and waits until the server says that it has read it.
 async fn reload(server: &mut TestServer, text: &str, said: &str) {
@@ -22,7 +27,6 @@ async fn reload(server: &mut TestServer, text: &str, said: &str) {
 
 on_both_databases! {
     async fn limits_and_log_filter_follow_the_file_and_the_rest_is_named(env: Env) {
-        const READ: &str = "the settings were read again";
         let mut server = env
             .start(|options| {
                 // What a test's server is given in the environment would come before the file.
@@ -69,5 +73,49 @@ on_both_databases! {
             server.logs().contains("\"DEBUG\"").then_some(())
         })
         .await;
+    }
+
+    async fn whose_forwarded_addresses_are_believed_follows_the_file_at_once(env: Env) {
+        let mut server = env
+            .start(|options| {
+                options.issuer("https://auth.example").env("AUTH_AGENT_LIMITS", "on");
+            })
+            .await;
+        let api = server.api();
+        let (client, agent) = (api.create_client(json!({})).await, api.create_agent(json!({})).await);
+        // A browser and an agent at one address, which the proxy tells, and no cookie: are they bound?
+        let signs_in = async |address: &str| {
+            let path = format!("/authorize?{}", Authorize::new(&client).query());
+            let page = WaitingPage::of(api.send(api.get(&path).header("x-forwarded-for", address)).await);
+            let body = authentication(&page.request_id, &agent);
+            let call = api.post("/api/agent/authenticate").header("x-forwarded-for", address);
+            api.send(call.json(&body)).await
+        };
+        // Wrong secrets count against the address that they come from, where that is known.
+        let guesses = async |address: &str| {
+            let mut wrong = authentication("req_00000000000000000000000000000000", &agent);
+            wrong["agent_secret"] = json!(format!("{}x", agent.secret));
+            let mut statuses = vec![];
+            for _ in 0..3 {
+                let call = api.post("/api/agent/authenticate").header("x-forwarded-for", address);
+                statuses.push(api.send(call.json(&wrong)).await.status);
+            }
+            statuses
+        };
+        const LIMIT: &str = "limit-failures = \"1/h burst 2\"\n";
+        reload(&mut server, LIMIT, READ).await;
+        signs_in("192.0.2.1").await.refused(403, "binding_required");
+        assert_eq!(guesses("192.0.2.1").await, [401, 401, 401]);
+
+        reload(&mut server, &format!("{LIMIT}trusted-proxies = \"127.0.0.0/8\"\n"), READ).await;
+        signs_in("192.0.2.1").await.expect(200);
+        assert_eq!(guesses("192.0.2.1").await, [401, 401, 429]);
+        assert_eq!(guesses("192.0.2.2").await, [401, 401, 429], "another address has its own");
+        signs_in("192.0.2.3").await.expect(200);
+
+        // And no longer.
+        reload(&mut server, LIMIT, READ).await;
+        signs_in("192.0.2.3").await.refused(403, "binding_required");
+        assert_eq!(guesses("192.0.2.1").await, [401, 401, 401]);
     }
 }
