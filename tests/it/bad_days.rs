@@ -5,11 +5,11 @@ use std::process::Command;
 
 use auth_agent::store::maintenance::check;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     log::acts,
-    sql::{sql, url_of},
+    sql::{on_file, sql, url_of},
     support::{
         Agent, Api, Authorize, Backend, Client, SignIn, TestServer, Tokens,
         process::{completed, eventually},
@@ -54,6 +54,10 @@ pub(crate) async fn nothing_can_be_written(
     api.authenticate(&done.page, agent).await.expect(200);
     let body = json!({"client_name": "x", "redirect_uris": ["https://x.example/"]});
     api.admin(Method::POST, "/clients", Some(body))
+        .await
+        .refused(503, "temporarily_unavailable");
+    // Reading the log would be told in it.
+    api.admin(Method::GET, "/audit-log", None)
         .await
         .refused(503, "temporarily_unavailable");
     api.refresh(client, done.tokens.refresh())
@@ -126,6 +130,18 @@ async fn a_full_disk_refuses_what_is_new_and_loses_nothing_that_was_answered() {
         if bytes == "0" {
             is_told_once(&server, "auth-agent.db cannot be used: its disk ");
         }
+        // A copy elsewhere is how the log is read meanwhile.
+        let copy = server.folder().join(format!("{bytes}.db"));
+        completed(server.command().arg("backup").arg(&copy))
+            .await
+            .said();
+        let read = on_file(&copy, "select body from events order by position").await;
+        let mut read: Vec<Value> = read
+            .iter()
+            .map(|body| serde_json::from_str(body).unwrap())
+            .collect();
+        read.retain(|event| event["type"] != "AuditLogRead");
+        assert_eq!(read[..before.len()], before);
         room(&mut server, "unlimited").await;
         is_ready_again(&api).await;
         assert_eq!(acts(&api, "").await[..before.len()], before);
