@@ -118,10 +118,11 @@ fn tell(event: &Value, output: Output) {
 
 /// What people read of an event: when, what, where, who, and what is short to say of it.
 fn line(event: &Value) -> String {
+    // As text: a JSON value does not heed the width.
+    let position = event["position"].to_string();
     let begin = |when: &str| {
         format!(
-            "{:>8}  {when}  {:<20}  {}",
-            event["position"],
+            "{position:>8}  {when}  {:<20}  {}",
             text(&event["type"]),
             text(&event["stream"]),
         )
