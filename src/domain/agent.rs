@@ -1,5 +1,7 @@
 //! The agent's stream: registration, the kill switch and back, and the end.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,30 @@ pub struct AgentReinstated {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentRevoked {}
 
+/// How far apart an agent's [`CredentialFailures`] are at least: strangers can bring them about, and
+/// must not be able to grow the log at will.
+pub const CREDENTIAL_FAILURES_APART: Duration = Duration::from_secs(5 * 60);
+
+/// Somebody presented secrets that are not the agent's. Each of them is counted, and none is an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialFailures {
+    /// How many, from the first to the last, at one node.
+    pub count: u64,
+    /// The first, by that node's clock.
+    pub since: Timestamp,
+    /// The last.
+    pub until: Timestamp,
+}
+
+/// Why failures are not summed up now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSummedUp {
+    /// It was done less than [`CREDENTIAL_FAILURES_APART`] ago: they are for the next.
+    TooSoon,
+    /// Nothing follows the agent's end: there is no secret any more that could be guessed.
+    Revoked,
+}
+
 facts! {
     /// What can happen to an agent.
     AgentFact {
@@ -49,6 +75,7 @@ facts! {
         Reinstated(AgentReinstated),
         Updated(AgentRegistered),
         SecretRotated(SecretRotated),
+        CredentialFailures(CredentialFailures),
         Revoked(AgentRevoked),
     }
 }
@@ -61,6 +88,9 @@ pub struct Agent {
     pub registered: AgentRegistered,
     /// Whether it may sign in.
     pub admission: Admission,
+    /// When failures were last summed up, if ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures_summed_up_at: Option<Timestamp>,
 }
 
 impl Agent {
@@ -74,6 +104,7 @@ impl Agent {
             return Some(Self {
                 registered: registered.clone(),
                 admission: Admission::default(),
+                failures_summed_up_at: None,
             });
         };
         if agent.admission.is_revoked() {
@@ -87,6 +118,12 @@ impl Agent {
             AgentFact::Updated(registered) => {
                 return Some(Self {
                     registered: registered.clone(),
+                    ..agent
+                });
+            }
+            AgentFact::CredentialFailures(_) => {
+                return Some(Self {
+                    failures_summed_up_at: Some(event.occurred_at),
                     ..agent
                 });
             }
@@ -149,6 +186,26 @@ impl Agent {
             previous_expires_at,
         };
         Decision::with([AgentFact::SecretRotated(rotated)], Ok(()))
+    }
+
+    /// Sums up failed guesses of its secret, whether it is suspended or not; but not so soon after the
+    /// last time, whichever node that was.
+    #[must_use]
+    pub fn sum_up_failures(
+        &self,
+        failures: CredentialFailures,
+        now: Timestamp,
+    ) -> Decision<Result<(), NotSummedUp>, AgentFact> {
+        if self.admission.is_revoked() {
+            return Decision::unchanged(Err(NotSummedUp::Revoked));
+        }
+        let too_soon = self
+            .failures_summed_up_at
+            .is_some_and(|last| now < last + CREDENTIAL_FAILURES_APART);
+        if too_soon {
+            return Decision::unchanged(Err(NotSummedUp::TooSoon));
+        }
+        Decision::with([AgentFact::CredentialFailures(failures)], Ok(()))
     }
 
     /// Ends it for good; a revoked agent stays as it is.
@@ -252,6 +309,57 @@ mod tests {
                 assert_eq!(then(Some(revoked.clone()), 13, fact), None);
             }
         }
+    }
+
+    fn failures() -> CredentialFailures {
+        CredentialFailures {
+            count: 3,
+            since: Timestamp::UNIX_EPOCH,
+            until: Timestamp::UNIX_EPOCH + Duration::from_secs(7),
+        }
+    }
+
+    #[test]
+    fn failures_are_summed_up_at_most_once_in_five_minutes_and_change_nothing_else() {
+        let active = then(None, 7, AgentFact::Registered(registered())).unwrap();
+        let suspended = then(
+            Some(active.clone()),
+            9,
+            AgentFact::Suspended(AgentSuspended {}),
+        );
+        for agent in [active, suspended.unwrap()] {
+            let now = Timestamp::UNIX_EPOCH;
+            let summed_up = agent.sum_up_failures(failures(), now);
+            let fact = AgentFact::CredentialFailures(failures());
+            assert_eq!(summed_up, Decision::with([fact.clone()], Ok(())));
+            let after = then(Some(agent.clone()), 11, fact).unwrap();
+            assert_eq!(after.failures_summed_up_at, Some(now));
+            let but_for_that = Agent {
+                failures_summed_up_at: None,
+                ..after.clone()
+            };
+            assert_eq!(but_for_that, agent);
+            // Nor where another node's clock is behind.
+            for seconds in [-1, 0, 1, 299] {
+                let now = now + jiff::SignedDuration::from_secs(seconds);
+                let too_soon = Decision::unchanged(Err(NotSummedUp::TooSoon));
+                assert_eq!(after.sum_up_failures(failures(), now), too_soon);
+            }
+            let now = now + CREDENTIAL_FAILURES_APART;
+            assert_eq!(after.sum_up_failures(failures(), now), summed_up);
+        }
+    }
+
+    #[test]
+    fn a_revoked_agent_has_no_secret_to_guess() {
+        let active = then(None, 7, AgentFact::Registered(registered()));
+        let revoked = then(active, 9, AgentFact::Revoked(AgentRevoked {})).unwrap();
+        assert_eq!(
+            revoked.sum_up_failures(failures(), Timestamp::UNIX_EPOCH),
+            Decision::unchanged(Err(NotSummedUp::Revoked))
+        );
+        let fact = AgentFact::CredentialFailures(failures());
+        assert_eq!(then(Some(revoked), 11, fact), None);
     }
 
     #[test]

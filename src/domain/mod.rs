@@ -29,7 +29,10 @@ pub use administration::{
     SettingsReloaded, UnknownRole,
 };
 pub use admission::{Admission, AdmissionStatus, RevokedForGood};
-pub use agent::{Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended};
+pub use agent::{
+    Agent, AgentFact, AgentRegistered, AgentReinstated, AgentRevoked, AgentSuspended,
+    CREDENTIAL_FAILURES_APART, CredentialFailures, NotSummedUp,
+};
 pub use auth_request::{AuthRequest, RequestFact};
 pub use client::{
     AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, RotationRefusal,

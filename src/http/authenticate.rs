@@ -89,6 +89,7 @@ async fn signed_in(app: &App, caller: &Caller, request: Request) -> Result<Respo
     app.limits.admit_authentication(caller, agent_id)?;
     if !app.proves(SecretKind::Agent, agent_id, secret).await? {
         app.limits.authentication_failed(caller, agent_id);
+        app.failures.count(agent_id);
         return Err(refused());
     }
     let agent_id: AgentId = agent_id.parse().map_err(|_| refused())?;

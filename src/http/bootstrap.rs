@@ -250,6 +250,7 @@ pub(super) async fn start(
         lifetimes: config.lifetimes(),
         measures: Arc::new(Measures::new(&base_path(&issuer))),
         limits: Arc::new(Limits::new(&config.limits())),
+        failures: Arc::default(),
         pending: Arc::new(Pending::new(config.limits().pending_per_client)),
         minter: Arc::clone(&keys.minter),
         keys: Arc::new(keys),

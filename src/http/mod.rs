@@ -14,6 +14,7 @@ mod connection;
 mod discovery;
 mod error;
 mod extract;
+mod failures;
 mod first_start;
 mod issue;
 mod keys;

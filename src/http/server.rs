@@ -16,6 +16,7 @@ use super::{
     admin::Administrator,
     app::{AFTERLIFE, App},
     bootstrap::{self, Started},
+    failures::Failures,
     first_start::FirstStart,
     limit::Limits,
     listen::{GRACE, Listening},
@@ -50,6 +51,7 @@ pub struct Server {
     first_admin_key: Option<Secret>,
     reloader: Reloader,
     store: Arc<Store>,
+    failures: Arc<Failures>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     guard: StoreGuard,
@@ -99,6 +101,7 @@ impl Server {
         warn_of_no_way_in(config, &app).await?;
         let store = Arc::clone(&app.store);
         let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
+        let failures = Arc::clone(&app.failures);
         let doorbells = Arc::clone(&app.doorbells);
         let reloader = Reloader::of(&app);
         let keys = Arc::clone(&app.keys);
@@ -128,6 +131,7 @@ impl Server {
         tasks.spawn(follow(Arc::clone(&store), stop.clone()));
         tasks.spawn(others);
         tasks.spawn(keys.keep(stop.clone()));
+        tasks.spawn(Arc::clone(&failures).keep(Arc::clone(&store), stop.clone()));
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
         tasks.spawn(sweep(Arc::clone(&store), limits, pending, stop.clone()));
         tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));
@@ -139,6 +143,7 @@ impl Server {
             first_admin_key,
             reloader,
             store,
+            failures,
             stop,
             tasks,
             guard,
@@ -222,6 +227,7 @@ impl Server {
     pub async fn wait(self) {
         let Self {
             store,
+            failures,
             stop,
             mut tasks,
             guard,
@@ -234,6 +240,7 @@ impl Server {
             tasks.shutdown().await;
         }
         drop(tasks);
+        failures.finish(&store, MARGIN).await;
         drop(store);
         // Connections that were cut off may be reading a moment longer.
         if tokio::time::timeout(Duration::from_secs(1), guard.finished())

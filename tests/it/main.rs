@@ -15,6 +15,7 @@ mod clients;
 mod clock_jumps;
 mod connections;
 mod crash;
+mod credential_failures;
 mod discovery;
 mod harness;
 mod health;
