@@ -190,11 +190,10 @@ impl Failures {
             let decide =
                 |agent: &crate::domain::Agent| agent.sum_up_failures(tally.failures.clone(), now);
             match store.on_agent(&id, &Metadata::system(), decide).await {
-                Ok(Some(Err(NotSummedUp::TooSoon))) => {}
+                // Or others are quicker with this agent: at a later round.
+                Ok(Some(Err(NotSummedUp::TooSoon))) | Err(StoreError::Conflict) => {}
                 // In the log, or of nobody any more.
                 Ok(Some(Ok(()) | Err(NotSummedUp::Revoked)) | None) => taken.tally = None,
-                // Others are quicker with this agent: at the next round.
-                Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -249,6 +249,7 @@ pub(super) async fn create(
     let agent = Agent {
         registered: checked.registered,
         admission: Admission::default(),
+        failures_summed_up_at: None,
     };
     let mut answer = shown(&id, &agent, Some(&checked.name));
     answer["agent_secret"] = json!(secret.expose());
