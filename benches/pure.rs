@@ -87,6 +87,7 @@ impl SignIn {
                 state: Agent {
                     registered: agent,
                     admission: Admission::default(),
+                    failures_summed_up_at: None,
                 },
             }),
             owner: Some(Versioned {

@@ -3,13 +3,12 @@
 use serde_json::json;
 
 use super::{
-    control::LOOKS,
-    driver::{Browser, Scripts},
+    driver::Scripts,
     examiner::Examiner,
     proxy::Mode,
     scene::{Scene, app, request_id},
 };
-use crate::support::{Authorize, Backend, TestServer, server::tool};
+use crate::support::{Authorize, Backend, TestServer};
 
 #[tokio::test]
 async fn axe_finds_nothing_on_any_page_in_any_state() {

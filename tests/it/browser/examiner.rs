@@ -21,7 +21,8 @@ const STICKS_OUT: &str = "const { scrollWidth, clientWidth } = document.document
 /// Looks at pages as axe-core and people do.
 pub(super) struct Examiner {
     axe: String,
-    pictures: PathBuf,
+    /// The folder for pictures.
+    pub(super) pictures: PathBuf,
 }
 
 impl Examiner {
@@ -49,7 +50,8 @@ impl Examiner {
         browser.looks(LOOKS[0]).await;
     }
 
-    async fn violations(&self, browser: &Browser) -> Value {
+    /// What axe-core finds on the page as it stands.
+    pub(super) async fn violations(&self, browser: &Browser) -> Value {
         if browser.script("return typeof axe").await != "object" {
             browser.script(&self.axe).await;
         }
