@@ -89,9 +89,9 @@ async fn a_database_that_was_deleted_is_not_written_to_and_not_made_anew() {
     ] {
         assert!(errors[0].contains(words), "{words}: {errors:?}");
     }
-    assert_eq!(of_database(&server), [PathBuf::new(); 0], "none was made");
+    assert!(of_database(&server).is_empty(), "one was made");
     server.stop().await;
-    assert_eq!(of_database(&server), [PathBuf::new(); 0], "none was made");
+    assert!(of_database(&server).is_empty(), "one was made");
     let again = completed(server.command().arg("serve")).await;
     let told = again.complaint(2);
     assert!(

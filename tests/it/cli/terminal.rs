@@ -173,6 +173,10 @@ async fn first_steps(folder: &Path, admin_key: String) {
 }
 
 /// Puts the program where a shell finds it by its name.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the shell finds other programs where this one does"
+)]
 pub(super) fn with_the_program(shell: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("AUTH_AGENT_") {
