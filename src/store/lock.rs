@@ -13,7 +13,6 @@ use super::{StoreError, files::Files, sqlite_file};
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(crate) struct FileLock {
-    #[expect(dead_code, reason = "dropping the file lets go of the lock")]
     file: File,
     path: PathBuf,
     database: PathBuf,
@@ -28,6 +27,14 @@ pub(super) fn private(path: &Path) -> io::Result<File> {
         .write(true)
         .mode(0o600)
         .open(path)
+}
+
+impl Drop for FileLock {
+    /// Takes back the word that was left there, and lets go of the lock with the file.
+    fn drop(&mut self) {
+        // Whoever takes it next does so too.
+        let _ = self.file.set_len(0);
+    }
 }
 
 impl FileLock {
