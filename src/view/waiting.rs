@@ -177,7 +177,7 @@ pub fn waiting_page(page: &WaitingPage<'_>) -> Markup {
                             (page.seconds_left / 60) ":" (format_args!("{:02}", page.seconds_left % 60))
                         }
                     }
-                    ". If no agent signs in by then, this page goes back to the website without a \
+                    " If no agent signs in by then, this page goes back to the website without a \
                      sign-in. If you did not start this, close this page: nobody is signed in by it."
                     @if let Some(front) = link::way_on(None, page.redirect_origin) {
                         " " a #leave href=(front) { "Back to " bdi { (host) } }

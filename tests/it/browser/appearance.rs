@@ -111,6 +111,7 @@ async fn axe_finds_nothing_on_any_error_page_and_each_says_what_to_do() {
             format!("{authorize}/req_00000000000000000000000000000000"),
             "it ended long ago, or its id is not whole",
         ),
+        ("front", scene.proxy.url(), "Discovery document"),
         (
             "openapi",
             format!("{}/openapi", scene.proxy.url()),
