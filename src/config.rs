@@ -206,7 +206,8 @@ pub struct Config {
     )]
     key_publish_ahead: u64,
 
-    /// Secrets hashed at the same time; 0 means half the cores, at least one
+    /// Secrets hashed at the same time, each in 19 MiB of memory that is kept; 0 means half the cores, at
+    /// least one
     #[arg(
         long, env = "AUTH_AGENT_HASH_PERMITS", value_name = "NUMBER", default_value_t = 0,
         value_parser = clap::value_parser!(u64).range(0..=1024).map(to_usize),

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 
 use argon2::password_hash::Error;
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -17,14 +15,15 @@ use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 use zeroize::Zeroizing;
 
+mod argon2id;
+
+use argon2id::Argon2id;
+
 pub use super::offload::{Busy, Load};
 use super::offload::{Offload, Place};
 use super::{MacKey, Secret};
 use crate::{edge, trace};
 
-/// Memory, passes and lanes of a new hash: what OWASP asks for with 19 MiB (`m=19456, t=2, p=1`).
-/// They stand in every hash, so raising them leaves older hashes valid.
-const PARAMS: (u32, u32, u32) = (19_456, 2, 1);
 /// Bytes of random salt (RFC 9106 §3.1).
 const SALT_LEN: usize = 16;
 /// Proved secrets that are remembered: at some 150 bytes each, 15 MB when full.
@@ -44,6 +43,7 @@ pub struct Hasher {
 
 #[derive(Debug)]
 struct Shared {
+    argon2id: Argon2id,
     /// What hashing took.
     seconds: Histogram,
     proved: Memo,
@@ -58,6 +58,7 @@ impl Hasher {
     #[must_use]
     pub fn new(permits: usize, queue: usize, memo_key: MacKey) -> Self {
         let shared = Shared {
+            argon2id: Argon2id::default(),
             seconds: Histogram::new(exponential_buckets(0.005, 2.0, 10)),
             proved: Memo::new(MEMO_CAPACITY),
             checks: DashMap::new(),
@@ -98,12 +99,12 @@ impl Hasher {
         let secret = secret.clone();
         let salt = edge::random::<SALT_LEN>();
         let begun = Instant::now();
-        let hash = turn
-            .run(move || argon2id()?.hash_password_with_salt(secret.expose().as_bytes(), &salt));
+        let shared = Arc::clone(&self.shared);
+        let hash = turn.run(move || shared.argon2id.hash(secret.expose().as_bytes(), &salt));
         let hash = hash.instrument(trace::hash()).await?;
         self.shared.seconds.observe(begun.elapsed().as_secs_f64());
         // With fixed parameters and salt the only way to fail is for want of memory.
-        hash.map(|hash| hash.to_string()).map_err(|_| Busy)
+        hash.map_err(|_| Busy)
     }
 
     /// Whether `presented` is the secret behind the hash `phc` of the credential.
@@ -188,7 +189,10 @@ impl Check {
             std::mem::take(&mut self.phc),
         );
         let begun = Instant::now();
-        let matched = turn.run(move || matches(&presented, &phc)).await;
+        let shared = Arc::clone(&self.shared);
+        let matched = turn
+            .run(move || shared.argon2id.matches(presented.as_bytes(), &phc))
+            .await;
         let seconds = begun.elapsed().as_secs_f64();
         self.shared.seconds.observe(seconds);
         let right = match matched {
@@ -213,18 +217,6 @@ impl Drop for Check {
         let own = |_: &Proof, sender: &watch::Sender<_>| sender.same_channel(&self.sender);
         self.shared.checks.remove_if(&self.proof, own);
     }
-}
-
-fn argon2id() -> Result<Argon2<'static>, Error> {
-    let (memory_kib, passes, lanes) = PARAMS;
-    let params = Params::new(memory_kib, passes, lanes, None)?;
-    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-/// Checks with the parameters that stand in the hash; the comparison takes constant time.
-fn matches(presented: &str, phc: &str) -> Result<(), Error> {
-    let hash = PasswordHash::new(phc).map_err(|_| Error::EncodingInvalid)?;
-    argon2id()?.verify_password(presented.as_bytes(), &hash)
 }
 
 /// What was proved, by credential id. When full, an arbitrary entry makes room: it costs its holder
