@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     Failure, Output,
     admin::Admin,
+    changes,
     made::{Made, secret_file},
     output::{quoted, this_program},
     server::ServerChoice,
@@ -155,7 +156,7 @@ struct Policy {
 
 impl Policy {
     fn add_to(&self, body: &mut Value) {
-        thing::given(
+        changes::given(
             body,
             &[
                 ("model", &self.model),
@@ -177,9 +178,9 @@ impl Policy {
 impl UpdateAgent {
     fn changes(&self) -> Result<Value, Failure> {
         let mut changes = json!({});
-        thing::given(&mut changes, &[("agent_name", &self.name)]);
+        changes::given(&mut changes, &[("agent_name", &self.name)]);
         self.policy.add_to(&mut changes);
-        thing::cleared(&mut changes, &self.clear, &CLEARABLE)?;
+        changes::cleared(&mut changes, &self.clear, &CLEARABLE)?;
         Ok(changes)
     }
 }

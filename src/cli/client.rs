@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Failure, Output,
     admin::Admin,
+    changes,
     made::{Made, secret_file},
     output::{one_line, quoted, this_program},
     server::ServerChoice,
@@ -154,7 +155,7 @@ struct Metadata {
 
 impl Metadata {
     fn add_to(&self, body: &mut Value) {
-        thing::given(
+        changes::given(
             body,
             &[
                 ("scope", &self.scope),
@@ -175,12 +176,12 @@ impl Metadata {
 impl UpdateClient {
     fn changes(&self) -> Result<Value, Failure> {
         let mut changes = json!({});
-        thing::given(&mut changes, &[("client_name", &self.name)]);
+        changes::given(&mut changes, &[("client_name", &self.name)]);
         if !self.redirect_uris.is_empty() {
             changes["redirect_uris"] = json!(self.redirect_uris);
         }
         self.metadata.add_to(&mut changes);
-        thing::cleared(&mut changes, &self.clear, &CLEARABLE)?;
+        changes::cleared(&mut changes, &self.clear, &CLEARABLE)?;
         Ok(changes)
     }
 }

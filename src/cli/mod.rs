@@ -10,6 +10,7 @@ mod agent;
 mod ask;
 mod audit;
 mod backup;
+mod changes;
 mod client;
 mod completions;
 mod config;

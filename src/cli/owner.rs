@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{
-    Failure, Output,
+    Failure, Output, changes,
     server::ServerChoice,
     thing::{self, Ending, Kind, Listing, One},
 };
@@ -76,7 +76,7 @@ pub(crate) async fn run(job: OwnerJob, output: Output) -> Result<(), Failure> {
         OwnerJob::Show(args) => thing::show(&KIND, *args, output).await,
         OwnerJob::Update(args) => {
             let mut changes = json!({});
-            thing::given(
+            changes::given(
                 &mut changes,
                 &[
                     ("user_email", &args.user_email),

@@ -34,6 +34,7 @@ mod restore;
 mod rewrap;
 mod situation;
 mod sql;
+mod subject;
 mod trouble;
 mod vault;
 mod writer;

@@ -7,7 +7,7 @@ use super::{
     Append, NewDetails, Store, StoreError,
     append::{Claim, VaultTable},
     projection::Projected,
-    situation::{Beside, Subject},
+    subject::{Beside, Subject},
 };
 use crate::{
     domain::{

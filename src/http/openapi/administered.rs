@@ -11,10 +11,10 @@ use super::{
 };
 use crate::{
     domain::{
-        AdminKeyId, AdminRole, AdmissionStatus, AgentId, AuthMethod, Binding, ClientId, GrantType,
-        KeyStatus, OwnerId, RequestId, SubjectKind, TokenAlgorithm,
+        AdmissionStatus, AgentId, AuthMethod, Binding, ClientId, GrantType, OwnerId, RequestId,
+        SubjectKind, TokenAlgorithm,
     },
-    http::admin::{admin_keys, agents, clients, rotation::MAX_GRACE_SECONDS},
+    http::admin::{agents, clients, rotation::MAX_GRACE_SECONDS},
     oauth::SCOPES_SUPPORTED,
 };
 
@@ -32,10 +32,6 @@ fn admissions() -> Value {
         AdmissionStatus::Suspended,
         AdmissionStatus::Revoked,
     ])
-}
-
-fn roles() -> Value {
-    one_of([AdminRole::Admin, AdminRole::Auditor, AdminRole::Metrics])
 }
 
 /// What is asked of a client (RFC 7591 section 2).
@@ -300,24 +296,6 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             "Whether the address has been shown to be theirs.",
         )
         .must("status", one_of(["active", "suspended", "erased"]), "");
-    let key = || {
-        object()
-            .must("admin_key_id", id(AdminKeyId::PREFIX), "")
-            .must("name", text(), "Recorded with all that the key does.")
-            .must("role", roles(), "")
-            .must("created_at", moment(), "")
-    };
-    let new_key = object()
-        .must(
-            "name",
-            text_of(1, admin_keys::MAX_NAME_CHARACTERS),
-            "Printable characters; no other key has it.",
-        )
-        .must(
-            "role",
-            roles(),
-            "`admin` may do everything, `auditor` reads, `metrics` opens the metrics only.",
-        );
     let grant = object()
         .must("sid", id(RequestId::PREFIX), "The sign-in.")
         .must("agent_id", id(AgentId::PREFIX), "")
@@ -332,57 +310,10 @@ pub(super) fn schemas() -> Vec<(&'static str, Value)> {
             moment(),
             "When the last token ends unless it is refreshed.",
         );
-    let purposes = || one_of(["signing", "derivation"]);
-    let statuses = one_of([
-        KeyStatus::Next,
-        KeyStatus::Active,
-        KeyStatus::Retiring,
-        KeyStatus::Retired,
-        KeyStatus::Compromised,
-    ]);
-    let own_key = object()
-        .must("key_id", text(), "Of a signing key the `kid`.")
-        .must(
-            "use",
-            purposes(),
-            "Tokens are signed with, or codes and refresh tokens derived from it.",
-        )
-        .may("alg", algorithms(), "Of a signing key.")
-        .must("status", statuses, "How it stands among the others.")
-        .must("created_at", moment(), "")
-        .may("activated_at", moment(), "Since when it is used.")
-        .may("activates_at", moment(), "When it will be used.")
-        .may(
-            "retires_at",
-            moment(),
-            "When the last of what it made ends.",
-        )
-        .may("retired_at", moment(), "")
-        .may("compromised_at", moment(), "");
-    let rotation = object()
-        .must("use", purposes(), "Which keys.")
-        .may(
-            "alg",
-            or_null(algorithms()),
-            "With `signing`: for this algorithm alone; absent: for all.",
-        )
-        .may(
-            "compromised",
-            or(flag(), false),
-            "Somebody else may have the former ones.",
-        );
     let mut schemas = of_clients_and_agents();
     schemas.extend([
         ("Owner", owner.done()),
         ("OwnerChanges", person_fields().partly().closed().done()),
-        ("AdminKey", key().done()),
-        ("NewAdminKey", new_key.closed().done()),
-        (
-            "CreatedAdminKey",
-            key().must("admin_key", text(), "Shown this once.").done(),
-        ),
-        ("Key", own_key.done()),
-        ("KeyRotation", rotation.closed().done()),
         ("LivingGrant", grant.done()),
         (
             "Event",

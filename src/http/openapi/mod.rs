@@ -6,6 +6,7 @@
 
 mod administered;
 mod administration;
+mod keys;
 mod operation;
 mod operators;
 mod schema;
@@ -76,6 +77,7 @@ fn schemas() -> Map<String, Value> {
         tokens::schemas(),
         operators::schemas(),
         administered::schemas(),
+        keys::schemas(),
     ];
     let mut schemas: Map<String, Value> = families
         .into_iter()
