@@ -101,10 +101,8 @@ pub(super) async fn check_in(
         ..Report::default()
     };
     let mut rows = 0;
-    let mut walk = Walk {
-        counted_to: checkpoint(connection, Follower::Statistics.name()).await?,
-        ..Walk::default()
-    };
+    let counted_to = checkpoint(connection, Follower::Statistics.name()).await?;
+    let mut walk = Walk::counting_to(counted_to);
     while let Some(folded) = walk.next(connection, &mut report).await? {
         rows += folded.len() as u64;
         counted(report.events, report.position);
@@ -118,10 +116,10 @@ pub(super) async fn check_in(
         ));
     }
     let sign_ins = number(connection, sql::STATISTICS_SIGN_INS).await?;
-    if sign_ins != walk.sign_ins {
+    if sign_ins != walk.sign_ins() {
         report.differs(format!(
             "{sign_ins} sign-ins are counted where the log has {}",
-            walk.sign_ins
+            walk.sign_ins()
         ));
     }
     let projected = number(connection, sql::PROJECTED).await?;
@@ -174,10 +172,7 @@ async fn rebuild_on(
         position: number(&mut connection, sql::HEAD).await?,
         ..Report::default()
     };
-    let mut walk = Walk {
-        counted_to: report.position,
-        ..Walk::default()
-    };
+    let mut walk = Walk::counting_to(report.position);
     while let Some(folded) = walk.next(&mut connection, &mut report).await? {
         counted(report.events, report.position);
         let mut rows = Rows::default();
@@ -199,7 +194,7 @@ async fn rebuild_on(
     }
     set_projected(&mut connection, report.position).await?;
     let (name, to) = (Follower::Statistics.name(), as_i64(report.position));
-    let sign_ins = as_i64(walk.sign_ins);
+    let sign_ins = as_i64(walk.sign_ins());
     on!(Writable, &mut connection, sql::RESET_SIGN_INS, |c, sql| {
         sqlx::query(sql).bind(sign_ins).execute(c).await?;
     });

@@ -38,8 +38,8 @@ pub(super) struct Walk {
     archived: bool,
     ended: bool,
     /// Sign-ins up to `counted_to`.
-    pub(super) sign_ins: u64,
-    pub(super) counted_to: u64,
+    sign_ins: u64,
+    counted_to: u64,
 }
 
 struct Stored {
@@ -53,6 +53,19 @@ struct Stored {
 }
 
 impl Walk {
+    /// From the log's beginning; sign-ins are counted up to that position.
+    pub(super) fn counting_to(position: u64) -> Self {
+        Self {
+            counted_to: position,
+            ..Self::default()
+        }
+    }
+
+    /// The sign-ins passed so far.
+    pub(super) const fn sign_ins(&self) -> u64 {
+        self.sign_ins
+    }
+
     /// The streams that end on the next page; `None` after the last.
     pub(super) async fn next(
         &mut self,
