@@ -161,25 +161,40 @@ impl Admin {
         after: Option<&str>,
         most: Option<usize>,
     ) -> Result<Page, Failure> {
-        let mut page = Page {
-            items: Vec::new(),
-            next: after.map(ToOwned::to_owned),
-        };
+        let mut items = Vec::new();
+        let keep = |page| items.extend(page);
+        let next = self.each_page(path, query, after, most, keep).await?;
+        Ok(Page { items, next })
+    }
+
+    /// The same, for a list that may be too long to hold: `take` has the items of each page as it comes.
+    /// Yields where the next page begins, if there is one.
+    pub(crate) async fn each_page(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        after: Option<&str>,
+        most: Option<usize>,
+        mut take: impl FnMut(Vec<Value>),
+    ) -> Result<Option<String>, Failure> {
+        let mut taken = 0;
+        let mut next = after.map(ToOwned::to_owned);
         loop {
-            let missing = most.map_or(MOST_OF_A_PAGE, |most| most - page.items.len());
+            let missing = most.map_or(MOST_OF_A_PAGE, |most| most - taken);
             let mut asked = form_urlencoded::Serializer::new(String::new());
             asked.extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
             asked.append_pair("limit", &missing.min(MOST_OF_A_PAGE).to_string());
-            if let Some(next) = &page.next {
+            if let Some(next) = &next {
                 asked.append_pair("after", next);
             }
             let mut answer = self.get(&format!("{path}?{}", asked.finish())).await?;
             if let Value::Array(items) = answer["items"].take() {
-                page.items.extend(items);
+                taken += items.len();
+                take(items);
             }
-            page.next = answer["next"].as_str().map(ToOwned::to_owned);
-            if page.next.is_none() || most.is_some_and(|most| page.items.len() >= most) {
-                return Ok(page);
+            next = answer["next"].as_str().map(ToOwned::to_owned);
+            if next.is_none() || most.is_some_and(|most| taken >= most) {
+                return Ok(next);
             }
         }
     }

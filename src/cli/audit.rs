@@ -90,19 +90,23 @@ pub(crate) async fn run(args: Audit, output: Output) -> Result<(), Failure> {
             }
         };
     }
-    let page = match args.last {
-        Some(last) => admin.newest(PATH, &query, last).await,
+    let told = |items: Vec<Value>| items.iter().for_each(|event| tell(event, output));
+    let next = match args.last {
+        Some(last) => {
+            let page = admin.newest(PATH, &query, last).await;
+            page.map(|page| {
+                told(page.items);
+                page.next
+            })
+        }
         None => {
             let most = (!args.all).then(|| usize::try_from(args.limit).unwrap_or(usize::MAX));
-            admin.list(PATH, &query, after.as_deref(), most).await
+            let after = after.as_deref();
+            admin.each_page(PATH, &query, after, most, told).await
         }
     };
     admin.close().await;
-    let page = page?;
-    for event in &page.items {
-        tell(event, output);
-    }
-    if let Some(next) = page.next {
+    if let Some(next) = next? {
         output.hint(&format!(
             "there are more: --all shows them, or --after {next}"
         ));

@@ -1,7 +1,7 @@
 //! How a request is getting on, as its browser, its agent or anybody may know it: the page, the
 //! stream and the polling endpoint all read this.
 
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 use super::{
     ApiError,
@@ -12,12 +12,12 @@ use super::{
 use crate::{
     crypto::ArtefactKind,
     domain::{
-        Actor, AuthRequest, Client, Decision, RequestId, StreamId,
+        Actor, AuthRequest, Client, Decision, RequestId,
         auth_request::{Status, reissue_code},
         display_origin,
     },
     oauth::{ErrorCode, redirect_to},
-    store::{AuditFilter, Situation},
+    store::Situation,
 };
 
 /// A request, read at one moment.
@@ -260,8 +260,10 @@ impl Progress {
             return Ok(true);
         }
         Ok(match (self.status, &self.request) {
-            (Status::Completed, _) => self
-                .redeemed_at(app)
+            // From the log: the state does not keep it.
+            (Status::Completed, _) => app
+                .store
+                .redeemed_at(&self.id)
                 .await?
                 .is_some_and(|version| seen >= version),
             // Nothing follows it.
@@ -270,23 +272,6 @@ impl Progress {
             }
             _ => false,
         })
-    }
-
-    /// The version of the event by which the website took its tokens, from the log: the state does not
-    /// keep it.
-    async fn redeemed_at(&self, app: &App) -> Result<Option<u64>, ApiError> {
-        let filter = AuditFilter {
-            stream: Some(StreamId::AuthRequest(self.id).to_string()),
-            type_name: Some("CodeRedeemed".to_owned()),
-            limit: 1,
-            ..AuditFilter::default()
-        };
-        let events = app.store.audit(&filter).await?;
-        let version = |event: &RawValue| {
-            let event: Value = serde_json::from_str(event.get()).ok()?;
-            event["version"].as_u64()
-        };
-        Ok(events.first().and_then(|event| version(event)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -30,13 +30,11 @@ use crate::{
     config::Config,
     crypto::Secret,
     domain::AdminRole,
-    store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain},
+    store::{self, AuditFilter, Store, StoreError, StoreGuard, follow, hear_others, retain, tail},
 };
 
 /// How long everything else may take besides the requests in flight once the server is to stop.
 const MARGIN: Duration = Duration::from_millis(500);
-/// How long to wait before a failing database is read again.
-const PAUSE: Duration = Duration::from_secs(1);
 /// How often what the vault need not keep is removed.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How long daily address keys are kept, as long as the events whose hashes they made.
@@ -182,32 +180,15 @@ impl Server {
 
     /// Every event as it is appended, from now on.
     pub fn events(&self) -> impl Stream<Item = Value> + Send + use<> {
-        let store = Arc::clone(&self.store);
-        let stop = self.stop.clone();
-        let mut head = store.head();
-        async_stream::stream! {
-            let mut after = *head.borrow_and_update();
-            loop {
-                let filter = AuditFilter { after, limit: 100, ..AuditFilter::default() };
-                let Ok(events) = store.audit(&filter).await else {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(PAUSE) => continue,
-                    }
-                };
-                for event in events {
-                    let Ok(event) = serde_json::from_str::<Value>(event.get()) else { continue };
-                    after = event["position"].as_u64().unwrap_or(after);
-                    yield event;
-                }
-                if *head.borrow() <= after {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        changed = head.changed() => if changed.is_err() { return },
-                    }
-                }
-            }
-        }
+        let filter = AuditFilter {
+            after: *self.store.head().borrow(),
+            limit: 100,
+            ..AuditFilter::default()
+        };
+        let pages = tail(Arc::clone(&self.store), filter, self.stop.clone());
+        pages
+            .flat_map(futures_util::stream::iter)
+            .filter_map(|entry| async move { serde_json::from_str(entry.text.get()).ok() })
     }
 
     /// Takes up settings while the server runs.

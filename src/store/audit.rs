@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sqlx::Row;
 
-use super::{Store, StoreError, append::Committed, as_i64, as_u64, head, on, sql};
+use super::{
+    Store, StoreError,
+    append::Committed,
+    as_i64, as_u64, head, on,
+    sql::{self, audit::Audited},
+};
 use crate::domain::{Envelope, EventId, RequestId, StreamId, decode};
 
 /// Which events an auditor asks for; each filter narrows.
@@ -44,42 +49,66 @@ macro_rules! filtered {
     };
 }
 
+/// An event as an auditor reads it.
+#[derive(Debug)]
+pub struct LogEntry {
+    /// Where it stands in the log.
+    pub position: u64,
+    /// Its type.
+    pub type_name: String,
+    /// The very text that was written; of one that was archived, what is left of it, with
+    /// `"archived": true`.
+    pub text: Box<RawValue>,
+}
+
+/// Most requests of an agent or a client that the log is read stream by stream for: a page then costs
+/// no more than these, and of who has more, one is not far in the log.
+const FEW: u64 = 1000;
+
 /// What the log still holds of an archived event.
 #[derive(Serialize)]
-struct Stub {
+struct Stub<'a> {
     position: u64,
     stream: String,
     version: u64,
     #[serde(rename = "type")]
-    type_name: String,
+    type_name: &'a str,
     leaf_hash: String,
     archived: bool,
 }
 
 impl Store {
-    /// The events that fit, in order, each the very text that was written; of one that was archived, what
-    /// is left of it, with `"archived": true`.
+    /// The events that fit, in order.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<Box<RawValue>>, StoreError> {
-        on!(Pool, &self.pool, sql::AUDIT, |c, sql| {
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<LogEntry>, StoreError> {
+        let text = self.walk(filter).await?.onward;
+        on!(Pool, &self.pool, text, |c, sql| {
             let rows = filtered!(sql, filter).fetch_all(c).await?;
             rows.iter()
                 .map(|row| {
                     let body: String = row.try_get("body")?;
-                    if !body.is_empty() {
-                        return Ok(RawValue::from_string(body)?);
-                    }
-                    Ok(serde_json::value::to_raw_value(&Stub {
-                        position: as_u64(row.try_get("position")?),
-                        stream: row.try_get("stream")?,
-                        version: as_u64(row.try_get("version")?),
-                        type_name: row.try_get("type")?,
-                        leaf_hash: row.try_get("leaf_hash")?,
-                        archived: true,
-                    })?)
+                    let position = as_u64(row.try_get("position")?);
+                    let type_name: String = row.try_get("type")?;
+                    let text = if body.is_empty() {
+                        serde_json::value::to_raw_value(&Stub {
+                            position,
+                            stream: row.try_get("stream")?,
+                            version: as_u64(row.try_get("version")?),
+                            type_name: &type_name,
+                            leaf_hash: row.try_get("leaf_hash")?,
+                            archived: true,
+                        })?
+                    } else {
+                        RawValue::from_string(body)?
+                    };
+                    Ok(LogEntry {
+                        position,
+                        type_name,
+                        text,
+                    })
                 })
                 .collect()
         })
@@ -91,9 +120,57 @@ impl Store {
     ///
     /// [`StoreError::Unavailable`] when the database does not answer.
     pub async fn audit_newest(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
-        on!(Pool, &self.pool, sql::AUDIT_NEWEST, |c, sql| {
+        let text = self.walk(filter).await?.newest;
+        on!(Pool, &self.pool, text, |c, sql| {
             let row = filtered!(sql, filter).fetch_one(c).await?;
             Ok(as_u64(row.try_get("number")?).saturating_sub(1))
+        })
+    }
+
+    /// The way to the events that fit on which the fewest are looked at: through their streams, unless
+    /// those are many, or more than there are events behind the position.
+    async fn walk(&self, filter: &AuditFilter) -> Result<Audited, StoreError> {
+        if filter.stream.is_some() {
+            return Ok(sql::audit::OF_STREAM);
+        }
+        let behind = self.head.borrow().saturating_sub(filter.after);
+        let most = behind.min(FEW);
+        for (holder, count, audited) in [
+            (
+                &filter.agent_id,
+                sql::audit::COUNT_OF_AGENT,
+                sql::audit::OF_AGENT,
+            ),
+            (
+                &filter.client_id,
+                sql::audit::COUNT_OF_CLIENT,
+                sql::audit::OF_CLIENT,
+            ),
+        ] {
+            let Some(holder) = holder else { continue };
+            let requests = on!(Pool, &self.pool, count, |c, sql| {
+                let query = sqlx::query(sql).bind(holder).bind(as_i64(most));
+                as_u64(query.fetch_one(c).await?.try_get("number")?)
+            });
+            if requests < most {
+                return Ok(audited);
+            }
+        }
+        Ok(sql::audit::IN_ORDER)
+    }
+
+    /// The version of the event by which a website took its tokens, if it did.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn redeemed_at(&self, request: &RequestId) -> Result<Option<u64>, StoreError> {
+        let stream = StreamId::AuthRequest(*request).to_string();
+        on!(Pool, &self.pool, sql::audit::REDEEMED_AT, |c, sql| {
+            let row = sqlx::query(sql).bind(&stream).fetch_optional(c).await?;
+            Ok(row
+                .map(|row| row.try_get("number").map(as_u64))
+                .transpose()?)
         })
     }
 

@@ -8,8 +8,7 @@ use uuid::Builder;
 use super::{Store, StoreError, as_i64, as_u64, on, sql};
 use crate::domain::{Agent, AgentId, Client, ClientId, Owner, OwnerId, RequestId};
 
-/// One entry of a list.
-#[derive(Debug)]
+/// One entry of a list. No `Debug`: it says who somebody is.
 pub struct Listed<I, S> {
     /// Its id.
     pub id: I,
@@ -22,7 +21,6 @@ pub struct Listed<I, S> {
 }
 
 /// Part of a list whose cursor is a `C`.
-#[derive(Debug)]
 pub struct Page<T, C = u64> {
     /// The entries.
     pub items: Vec<T>,
@@ -47,6 +45,14 @@ impl<T, C> Page<T, C> {
         found.truncate(limit);
         let next = found.last().filter(|_| more).map(cursor);
         Self { items: found, next }
+    }
+}
+
+/// A column that not every list has.
+fn if_selected(column: Result<Option<String>, sqlx::Error>) -> Result<Option<String>, sqlx::Error> {
+    match column {
+        Err(sqlx::Error::ColumnNotFound(_)) => Ok(None),
+        column => column,
     }
 }
 
@@ -122,7 +128,7 @@ impl Store {
     {
         // One more than asked for tells whether there is a next page.
         let wanted = i64::from(limit) + 1;
-        let mut found: Vec<(u64, Listed<I, S>)> = on!(Pool, &self.pool, text, |c, sql| {
+        let found: Vec<(u64, Listed<I, S>)> = on!(Pool, &self.pool, text, |c, sql| {
             let mut query = sqlx::query(sql).bind(as_i64(after)).bind(wanted);
             if let Some(of) = of {
                 query = query.bind(of);
@@ -137,18 +143,16 @@ impl Store {
                             .parse()
                             .map_err(|e: I::Err| StoreError::Corrupt(e.to_string()))?,
                         state: serde_json::from_str(&body)?,
-                        name: row.try_get("name").unwrap_or_default(),
-                        email: row.try_get("email").unwrap_or_default(),
+                        name: if_selected(row.try_get("name"))?,
+                        email: if_selected(row.try_get("email"))?,
                     };
                     Ok((as_u64(row.try_get("position")?), listed))
                 })
                 .collect::<Result<_, StoreError>>()?
         });
-        let more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let next = found.last().filter(|_| more).map(|(position, _)| *position);
+        let Page { items, next } = Page::cut(found, limit, |(position, _)| *position);
         Ok(Page {
-            items: found.into_iter().map(|(_, listed)| listed).collect(),
+            items: items.into_iter().map(|(_, listed)| listed).collect(),
             next,
         })
     }

@@ -44,6 +44,7 @@ macro_rules! texts {
 }
 
 pub(crate) mod archived;
+pub(crate) mod audit;
 pub(crate) mod copied;
 mod vault;
 
@@ -280,36 +281,6 @@ pub(crate) const HEAD: Text = both("select coalesce(max(position), 0) as number 
 pub(crate) const LOG_BY_STREAM: Text = both(
     "select position, stream, version, type, occurred_at, body, leaf_hash from events
      where (stream, version) > ($1, $2) order by stream, version limit $3",
-);
-/// `$1` position, `$2` limit, then the filters of the audit log, each null when it is not used.
-/// `head`, what an auditor's filters leave of the events behind `$1`, `tail`.
-macro_rules! audited {
-    ($head:literal, $tail:literal) => {
-        both(concat!(
-            $head,
-            " from events where position > $1
-       and ($3 is null or stream = $3)
-       and ($4 is null or type = $4)
-       and ($5 is null or stream = 'agent/' || $5
-            or stream in (select 'auth_request/' || id from requests where agent_id = $5))
-       and ($6 is null or stream = 'client/' || $6
-            or stream in (select 'auth_request/' || id from requests where client_id = $6))
-       and ($7 is null or occurred_at >= $7)
-       and ($8 is null or occurred_at < $8)
-     ",
-            $tail
-        ))
-    };
-}
-
-pub(crate) const AUDIT: Text = audited!(
-    "select position, stream, version, type, body, leaf_hash",
-    "order by position limit $2"
-);
-/// Where the newest of them begin.
-pub(crate) const AUDIT_NEWEST: Text = audited!(
-    "select coalesce(min(position), 0) as number from (select position",
-    "order by position desc limit $2) as newest"
 );
 pub(crate) const CHECKPOINT: Text =
     both("select position as number from checkpoints where name = $1");

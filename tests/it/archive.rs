@@ -118,6 +118,31 @@ on_both_databases! {
         assert_eq!(check(&url_of(&server)).await.unwrap().told, [""; 0]);
     }
 
+    async fn readers_go_on_past_what_was_archived(env: Env) {
+        let server = short(env).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        for _ in 0..3 {
+            abandoned(&api, &client).await;
+        }
+        archived(&api, 3).await;
+        let all = history(&api, "").await;
+        let stubs = all.iter().filter(|event| event["archived"] == true);
+        assert_eq!(stubs.count(), 3);
+        // The last of a page and of what a tail has caught up with are stubs too.
+        let mut tail = api.tail("after=0&limit=1", None).await;
+        let mut after = "0".to_owned();
+        for event in &all {
+            let path = format!("/audit-log?limit=1&after={after}");
+            let page = api.admin(Method::GET, &path, None).await.expect(200).json;
+            assert_eq!(page["items"], json!([event]));
+            page["next"].as_str().expect("there is more").clone_into(&mut after);
+            assert_eq!(after, event["position"].to_string());
+            let told = tail.next().await.unwrap();
+            assert_eq!((&told.data, &told.id), (event, &after));
+        }
+    }
+
     async fn what_lives_stays_whatever_the_retention_says(env: Env) {
         let server = env.start(|options| {
             options

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use http::header;
-
 use super::{PATH, tell};
 use crate::cli::{
     Failure, Output,
@@ -40,22 +38,12 @@ async fn follow(
     after: Option<String>,
     output: Output,
 ) -> Failure {
-    let mut from_now = after.is_none();
     query.extend(after.map(|after| ("after", after)));
     let mut seen: Option<String> = None;
     let mut opened = false;
     loop {
         match remote.stream(&path(&query), seen.as_deref()).await {
             Ok(mut response) => {
-                if from_now && seen.is_none() {
-                    from_now = false;
-                    // Should it be cut before an event has told a position, it goes on from here.
-                    let date = response.headers().get(header::DATE);
-                    if let Some(time) = date.and_then(|date| date.to_str().ok()).and_then(moment) {
-                        query.retain(|(name, _)| *name != "since");
-                        query.extend([("after", "0".to_owned()), ("since", time)]);
-                    }
-                }
                 opened = true;
                 let mut events = Events::default();
                 while let Ok(Ok(Some(bytes))) =
@@ -65,6 +53,7 @@ async fn follow(
                         if let Ok(told) = serde_json::from_str(&event.data) {
                             tell(&told, output);
                         }
+                        // The first says where the tail begins, and no more.
                         seen = event.id.or(seen);
                     }
                     if events.unread.len() > MOST_BYTES {
@@ -87,12 +76,6 @@ fn path(query: &[(&'static str, String)]) -> String {
         .extend_pairs(pairs)
         .finish();
     format!("{PATH}?{query}")
-}
-
-/// A `Date` header (RFC 9110 §5.6.7) as the API takes times.
-fn moment(date: &str) -> Option<String> {
-    let date = jiff::fmt::rfc2822::parse(date).ok()?;
-    Some(date.timestamp().to_string())
 }
 
 /// One server-sent event.
@@ -120,7 +103,7 @@ impl Events {
             let line = line.trim_end_matches(['\r', '\n']);
             if line.is_empty() {
                 let event = std::mem::take(&mut self.event);
-                complete.extend(Some(event).filter(|event| !event.data.is_empty()));
+                complete.extend(Some(event).filter(|event| *event != Event::default()));
                 continue;
             }
             let (field, value) = line.split_once(':').unwrap_or((line, ""));
@@ -141,7 +124,7 @@ mod tests {
 
     #[test]
     fn events_are_read_out_of_any_pieces() {
-        let text = b": comment\n\nevent: event\nid: 7\ndata: {\"a\":1}\n\nid: 8\r\ndata: {}\r\n\r\nid: 9\n";
+        let text = b"id: 6\n\n: comment\n\nevent: event\nid: 7\ndata: {\"a\":1}\n\nid: 8\r\ndata: {}\r\n\r\nid: 9\n";
         let event = |id: &str, data: &str| Event {
             id: Some(id.to_owned()),
             data: data.to_owned(),
@@ -152,14 +135,10 @@ mod tests {
                 .chunks(size)
                 .flat_map(|piece| events.read(piece))
                 .collect();
-            assert_eq!(read, [event("7", "{\"a\":1}"), event("8", "{}")]);
+            assert_eq!(
+                read,
+                [event("6", ""), event("7", "{\"a\":1}"), event("8", "{}")]
+            );
         }
-    }
-
-    #[test]
-    fn the_time_of_an_answer_is_a_time_to_go_on_from() {
-        let told = moment("Sat, 31 Jan 2026 12:00:00 GMT");
-        assert_eq!(told.as_deref(), Some("2026-01-31T12:00:00Z"));
-        assert_eq!(moment("yesterday"), None);
     }
 }

@@ -12,6 +12,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
+use futures_util::Stream;
 use http::{HeaderMap, header};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,16 +20,14 @@ use serde_json::value::RawValue;
 
 use super::{Administrator, MAX_LIMIT, Paging, filter};
 use crate::{
-    domain::{AdministrationFact, AuditLogRead, Envelope, StreamId, is_event_type},
+    domain::{AdministrationFact, AuditLogRead, StreamId, is_event_type},
     http::{ApiError, app::App, extract::Caller},
     oauth::Parameters,
-    store::AuditFilter,
+    store::{AuditFilter, tail},
 };
 
 /// A comment line keeps proxies from closing a quiet tail.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long to wait before a failing database is read again for an open tail.
-const PAUSE: Duration = Duration::from_secs(1);
 /// What the events may be chosen by.
 const FILTERS: [&str; 7] = [
     "stream",
@@ -44,18 +43,6 @@ const FILTERS: [&str; 7] = [
 struct Answer {
     items: Vec<Box<RawValue>>,
     next: Option<String>,
-}
-
-/// The position that an event stands at.
-fn position(event: &RawValue) -> Option<u64> {
-    let event: Envelope = serde_json::from_str(event.get()).ok()?;
-    Some(event.position)
-}
-
-/// Whether an event tells of nothing but that the log was read.
-fn is_reading(event: &RawValue) -> bool {
-    let event: Result<Envelope, _> = serde_json::from_str(event.get());
-    event.is_ok_and(|event| event.type_name == "AuditLogRead")
 }
 
 fn moment(parameters: &Parameters, name: &'static str) -> Result<Option<Timestamp>, ApiError> {
@@ -153,70 +140,51 @@ pub(super) async fn list(
         }
         (reading.after, reading.limit) = (filter.after, None);
         record(reading).await?;
-        let tail = Sse::new(tail(app, administrator, filter))
+        let events = Sse::new(followed(app, administrator, filter))
             .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-        return Ok(tail.into_response());
+        return Ok(events.into_response());
     }
     // One more than asked for tells whether there is a next page.
     let limit = filter.limit as usize;
     filter.limit += 1;
-    let mut items = app.store.audit(&filter).await?;
-    let more = items.len() > limit;
-    items.truncate(limit);
+    let mut page = app.store.audit(&filter).await?;
+    let more = page.len() > limit;
+    page.truncate(limit);
     // Reading nothing, or nothing but the readings, is not told: else whoever reads page by page, or
     // asks again every second, would write what they then read, and never come to an end.
-    if items.iter().any(|event| !is_reading(event)) {
+    if page.iter().any(|entry| entry.type_name != "AuditLogRead") {
         record(reading).await?;
     }
+    let last = page.last().map(|entry| entry.position);
+    let items: Vec<Box<RawValue>> = page.into_iter().map(|entry| entry.text).collect();
     if asks_for("application/x-ndjson") {
         let lines: String = items.iter().flat_map(|event| [event.get(), "\n"]).collect();
         let media_type = (header::CONTENT_TYPE, "application/x-ndjson");
         return Ok(([media_type], lines).into_response());
     }
-    let next = items
-        .last()
-        .filter(|_| more)
-        .and_then(|last| position(last));
-    let next = next.map(|position| position.to_string());
+    let next = last.filter(|_| more).map(|position| position.to_string());
     Ok(Json(Answer { items, next }).into_response())
 }
 
-/// The events that fit, from now on; `id` is the position, so that a reconnect resumes without loss.
-fn tail(
+/// The events that fit, from now on; `id` is the position, so that a reconnect resumes without loss,
+/// also one before the first event.
+fn followed(
     app: Arc<App>,
     administrator: Administrator,
-    mut filter: AuditFilter,
-) -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
-    let stop = app.stop.clone();
-    let mut head = app.store.head();
+    filter: AuditFilter,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let begin = Event::default().id(filter.after.to_string());
+    let pages = tail(Arc::clone(&app.store), filter, app.stop.clone());
     stream! {
-        loop {
-            // Marked as seen first and read second, so that nothing falls between.
-            head.borrow_and_update();
-            let Ok(events) = app.store.audit(&filter).await else {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(PAUSE) => continue,
-                }
-            };
+        yield Ok(begin);
+        for await page in pages {
             // A key that was revoked meanwhile shows nothing more.
-            if !events.is_empty() && !administrator.lives(&app).await.unwrap_or(false) {
+            if !administrator.lives(&app).await.unwrap_or(false) {
                 return;
             }
-            let full = events.len() >= filter.limit as usize;
-            for event in events {
-                filter.after = position(&event).unwrap_or(filter.after);
-                let id = filter.after.to_string();
-                yield Ok(Event::default().event("event").id(id).data(event.get()));
-            }
-            if full {
-                continue;
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                changed = head.changed() => if changed.is_err() { return },
-                // Another node rings no bell here.
-                () = tokio::time::sleep(PAUSE), if app.store.is_shared() => {}
+            for entry in page {
+                let id = entry.position.to_string();
+                yield Ok(Event::default().event("event").id(id).data(entry.text.get()));
             }
         }
     }
