@@ -58,7 +58,7 @@ pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
 pub use scope::{InvalidScope, Scope};
-pub use stream::{InvalidStream, StreamId};
+pub use stream::{InvalidStream, StreamId, day_of};
 
 /// What a decision yields: the facts to append, in order, and what to answer once they are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, ClientId, OwnerId, RequestId};
@@ -65,6 +66,12 @@ impl StreamId {
 fn is_key_id(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// The day of a moment (UTC), as the streams of days are named by it.
+#[must_use]
+pub fn day_of(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
 }
 
 /// As `2026-01-31`, and no other way of writing a day.

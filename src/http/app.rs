@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::TrustedProxies,
     crypto::{Hasher, MacKey, MasterKey, RootKey, SecretKind, SecretTagger, TokenMinter},
-    domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId},
+    domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId, day_of},
     edge,
     push::Doorbells,
     store::Store,
@@ -172,7 +172,7 @@ impl App {
 
     /// The key that addresses are hashed under before an agent is known: one for each day.
     pub(crate) fn day_scope(at: Timestamp) -> String {
-        format!("day/{}", at.strftime("%Y-%m-%d"))
+        format!("day/{}", day_of(at))
     }
 
     /// Keyed hash of the caller's network address under a scope's key.

@@ -17,6 +17,7 @@ use super::{
     measures::Measures,
     pending::Pending,
     reload::Replaceable,
+    room,
 };
 use crate::{
     config::Config,
@@ -303,9 +304,9 @@ fn base_path(issuer: &str) -> String {
     path.trim_end_matches('/').to_owned()
 }
 
-/// As many streams as there are descriptors, less what everything else needs.
+/// As many streams as there are descriptors, less what everything else needs; where there are few, half.
 fn streams() -> usize {
-    usize::try_from(descriptors().saturating_sub(SPARE_DESCRIPTORS)).unwrap_or(usize::MAX)
+    room::less(descriptors(), SPARE_DESCRIPTORS)
 }
 
 /// The descriptors that the process may have.

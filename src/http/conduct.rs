@@ -116,6 +116,11 @@ impl Conduct {
         self.makes_way = true;
     }
 
+    /// Whether that is still to be heard of.
+    pub(super) const fn makes_way(&self) -> bool {
+        self.makes_way
+    }
+
     /// Whether it closes for want of room. If something was asked meanwhile it stays.
     pub(super) const fn gives_way(&mut self) -> bool {
         let makes_way = self.makes_way;

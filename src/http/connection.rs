@@ -55,6 +55,11 @@ impl Shared {
         }
     }
 
+    /// Whether it was told to make way, and has not heard of it yet.
+    pub(super) fn makes_way(&self) -> bool {
+        self.lock().0.makes_way()
+    }
+
     #[cfg(test)]
     pub(super) fn asked(&self) {
         self.lock().0.asked(false);

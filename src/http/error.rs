@@ -166,10 +166,10 @@ impl From<StoreError> for ApiError {
             ),
             StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
             error => {
-                if error.is_told() {
-                    tracing::debug!(%error, "the store could not serve a request");
-                } else {
+                if error.is_news() {
                     tracing::error!(%error, "the store could not serve a request");
+                } else {
+                    tracing::debug!(%error, "the store could not serve a request");
                 }
                 Self::new(
                     ErrorCode::TemporarilyUnavailable,

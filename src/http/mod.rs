@@ -7,6 +7,7 @@ mod admin;
 mod app;
 mod authenticate;
 mod authorize;
+mod background;
 mod bootstrap;
 mod client_auth;
 mod conduct;

@@ -34,8 +34,8 @@ pub(crate) struct Pending {
 }
 
 struct Count {
-    /// What the database said.
-    counted: u64,
+    /// What the database said; `None` until it has answered, however often it was asked.
+    counted: Option<u64>,
     /// When it was asked.
     asked_at: Duration,
     /// What was opened here since.
@@ -78,18 +78,16 @@ impl Pending {
             return Step::Admitted;
         }
         let mut clients = self.lock();
-        let mut is_new = false;
-        let count = clients.entry(client).or_insert_with(|| {
-            is_new = true;
-            Count {
-                counted: 0,
-                asked_at: now,
-                since: 0,
-            }
+        let count = clients.entry(client).or_insert(Count {
+            counted: None,
+            asked_at: now,
+            since: 0,
         });
-        if is_new {
-            Step::Count { included: 0 }
-        } else if count.counted + count.since < most {
+        let Some(counted) = count.counted else {
+            // Whoever asked first may have gone away, or was not answered: each asks until one is.
+            return Step::Count { included: 0 };
+        };
+        if counted + count.since < most {
             count.since += 1;
             Step::Admitted
         } else if now.saturating_sub(count.asked_at) >= RECOUNT {
@@ -107,13 +105,13 @@ impl Pending {
     fn counted(&self, client: ClientId, counted: u64, included: u64, now: Duration) -> Step {
         let mut clients = self.lock();
         let count = clients.entry(client).or_insert(Count {
-            counted,
+            counted: None,
             asked_at: now,
             since: included,
         });
-        count.counted = counted;
+        count.counted = Some(counted);
         count.since = count.since.saturating_sub(included);
-        if count.counted + count.since < self.most.load(Ordering::Relaxed) {
+        if counted + count.since < self.most.load(Ordering::Relaxed) {
             count.since += 1;
             Step::Admitted
         } else {
@@ -195,13 +193,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_while_they_are_counted_is_not_lost() {
+    fn nobody_is_admitted_uncounted() {
         let pending = Pending::new(3);
         let one = client(1);
-        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
-        assert_eq!(pending.step(one, NOW), Step::Admitted);
+        // The first is not answered, or goes away meanwhile.
+        for _ in 0..5 {
+            assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
+        }
+        // Two asked at the same time: neither is in the other's count.
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
         assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
         assert_eq!(pending.step(one, NOW), Step::Refused);
+    }
+
+    #[test]
+    fn what_is_opened_while_they_are_counted_again_is_not_lost() {
+        let pending = Pending::new(2);
+        let one = client(1);
+        pending.step(one, NOW);
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        let later = NOW + RECOUNT;
+        assert_eq!(pending.step(one, later), Step::Count { included: 1 });
+        pending.set(3);
+        assert_eq!(pending.step(one, later), Step::Admitted);
+        assert_eq!(pending.counted(one, 2, 1, later), Step::Refused);
     }
 
     #[test]
@@ -209,6 +224,7 @@ mod tests {
         let pending = Pending::new(3);
         let one = client(1);
         pending.step(one, NOW);
+        pending.counted(one, 0, 0, NOW);
         pending.forget(NOW + BELIEVED - Duration::from_secs(1));
         assert_eq!(pending.step(one, NOW), Step::Admitted);
         pending.forget(NOW + BELIEVED);

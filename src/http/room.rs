@@ -1,7 +1,7 @@
 //! Room for connections: how many a listener holds, and which of them make way for a new one.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -18,7 +18,12 @@ const SHARE: usize = 64;
 
 /// As many connections as there are descriptors, less what everything else needs.
 pub(super) fn connections(descriptors: u64) -> usize {
-    let spare = SPARE.min(descriptors / 2);
+    less(descriptors, SPARE)
+}
+
+/// What is left of the descriptors; half of them at least.
+pub(super) fn less(descriptors: u64, spare: u64) -> usize {
+    let spare = spare.min(descriptors / 2);
     usize::try_from(descriptors - spare).unwrap_or(usize::MAX)
 }
 
@@ -32,6 +37,21 @@ pub(super) struct Room {
 struct Held {
     next: u64,
     connections: HashMap<u64, Shared>,
+    /// Those that were told to make way.
+    leaving: HashSet<u64>,
+}
+
+impl Held {
+    /// How many there will be once those that make way have ended; looked at closely when they are `most`.
+    fn staying(&mut self, most: usize) -> usize {
+        if self.connections.len() >= most {
+            let connections = &self.connections;
+            // One that was asked for something before it heard of it stays.
+            self.leaving
+                .retain(|number| connections.get(number).is_some_and(Shared::makes_way));
+        }
+        self.connections.len() - self.leaving.len()
+    }
 }
 
 /// A place that is taken until this is dropped.
@@ -57,7 +77,8 @@ impl Room {
     /// flight for longest; `None` when each of them is being served.
     pub(super) fn take(self: &Arc<Self>, connection: &Shared) -> Option<Place> {
         let mut held = self.lock();
-        if held.connections.len() >= self.most && !make_way(&held, (self.most / SHARE).max(1)) {
+        if held.staying(self.most) >= self.most && !make_way(&mut held, (self.most / SHARE).max(1))
+        {
             return None;
         }
         let number = held.next;
@@ -72,7 +93,7 @@ impl Room {
 }
 
 /// Whether any makes way.
-fn make_way(held: &Held, number: usize) -> bool {
+fn make_way(held: &mut Held, number: usize) -> bool {
     let mut idle: Vec<(Instant, u64)> = held
         .connections
         .iter()
@@ -85,6 +106,7 @@ fn make_way(held: &Held, number: usize) -> bool {
     for (_, number) in &idle {
         if let Some(connection) = held.connections.get(number) {
             connection.make_way();
+            held.leaving.insert(*number);
         }
     }
     !idle.is_empty()
@@ -92,7 +114,9 @@ fn make_way(held: &Held, number: usize) -> bool {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.room.lock().connections.remove(&self.number);
+        let mut held = self.room.lock();
+        held.connections.remove(&self.number);
+        held.leaving.remove(&self.number);
     }
 }
 
@@ -117,11 +141,28 @@ mod tests {
         let three = room.take(&third).expect("the first makes way");
         assert!(first.idle_since().is_none() && second.idle_since().is_some());
         drop(one);
+        assert!(first.makes_way() && !second.makes_way());
         second.asked();
         third.asked();
         let fourth = Shared::new();
         assert!(room.take(&fourth).is_none(), "both are being served");
         drop(three);
         assert!(room.take(&fourth).is_some());
+    }
+
+    #[test]
+    fn newcomers_take_the_places_of_those_that_make_way_before_others_have_to() {
+        let room = Room::new(2 * SHARE);
+        let held: Vec<Shared> = (0..2 * SHARE).map(|_| Shared::new()).collect();
+        let places: Vec<_> = held.iter().map(|one| room.take(one)).collect();
+        assert!(places.iter().all(Option::is_some));
+        let newcomers: Vec<Shared> = (0..3).map(|_| Shared::new()).collect();
+        let mut taken = Vec::new();
+        for (newcomer, leaving) in newcomers.iter().zip([2, 2, 4]) {
+            // They have not heard of it yet.
+            newcomer.asked();
+            taken.push(room.take(newcomer).expect("a place"));
+            assert_eq!(held.iter().filter(|one| one.makes_way()).count(), leaving);
+        }
     }
 }

@@ -14,13 +14,12 @@ use tower::ServiceExt;
 use super::{
     StartError,
     admin::Administrator,
-    app::{AFTERLIFE, App},
+    app::App,
+    background::{end_with_the_writer, sweep, until_a_part_fails},
     bootstrap::{self, Started},
     failures::Failures,
     first_start::FirstStart,
-    limit::Limits,
     listen::{GRACE, Listening},
-    pending::Pending,
     reload::Reloader,
     room,
     router::{Served, router},
@@ -35,10 +34,6 @@ use crate::{
 
 /// How long everything else may take besides the requests in flight once the server is to stop.
 const MARGIN: Duration = Duration::from_millis(500);
-/// How often what the vault need not keep is removed.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-/// How long daily address keys are kept, as long as the events whose hashes they made.
-const ADDRESS_KEY_RETENTION: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// A server that listens.
 pub struct Server {
@@ -81,10 +76,7 @@ impl Server {
             None => None,
         };
         let administration = apart.as_ref().and_then(|apart| apart.local_addr().ok());
-        let issuer = config
-            .issuer
-            .clone()
-            .unwrap_or_else(|| format!("http://{address}"));
+        let issuer = config.issuer_at(address);
         let stop = CancellationToken::new();
         let started = bootstrap::start(config, issuer.clone(), stop.clone(), first).await?;
         let Started {
@@ -98,7 +90,6 @@ impl Server {
         }
         warn_of_no_way_in(config, &app).await?;
         let store = Arc::clone(&app.store);
-        let (limits, pending) = (Arc::clone(&app.limits), Arc::clone(&app.pending));
         let failures = Arc::clone(&app.failures);
         let doorbells = Arc::clone(&app.doorbells);
         let reloader = Reloader::of(&app);
@@ -131,7 +122,7 @@ impl Server {
         tasks.spawn(keys.keep(stop.clone()));
         tasks.spawn(Arc::clone(&failures).keep(Arc::clone(&store), stop.clone()));
         tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&store), limits, pending, stop.clone()));
+        tasks.spawn(sweep(Arc::clone(&app), stop.clone()));
         tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));
         Ok(Self {
             address,
@@ -214,7 +205,7 @@ impl Server {
             guard,
             ..
         } = self;
-        stop.cancelled().await;
+        until_a_part_fails(&mut tasks, &stop).await;
         let all = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(GRACE + MARGIN, all).await.is_err() {
             tracing::warn!("some requests took too long and were cut off");
@@ -233,20 +224,6 @@ impl Server {
             );
         }
     }
-}
-
-/// A server whose writer has ended can do nothing any more: it stops, and whoever started it starts
-/// it again.
-async fn end_with_the_writer(store: Arc<Store>, stop: CancellationToken) {
-    let mut head = store.head();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = head.changed() => if changed.is_err() { break },
-        }
-    }
-    tracing::error!("the writer has ended: stopping");
-    stop.cancel();
 }
 
 /// Says when nobody could administer, and the way out.
@@ -270,35 +247,6 @@ async fn warn_of_no_way_in(config: &Config, app: &App) -> Result<(), StoreError>
     Ok(())
 }
 
-async fn sweep(
-    store: Arc<Store>,
-    limits: Arc<Limits>,
-    pending: Arc<Pending>,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
-        }
-        limits.sweep();
-        pending.sweep();
-        let swept = async {
-            let now = store.now().await?;
-            store
-                .sweep(now - AFTERLIFE, now - ADDRESS_KEY_RETENTION)
-                .await
-        };
-        match swept.await {
-            Ok(()) | Err(StoreError::Stopped) => {}
-            Err(error) if error.is_told() => {
-                tracing::debug!(%error, "what has ended could not be swept");
-            }
-            Err(error) => tracing::warn!(%error, "what has ended could not be swept"),
-        }
-    }
-}
-
 /// The router without a listener, for commands that open the database themselves, under the very
 /// lock that a server takes. Calls through it are the local operator's.
 pub struct LocalApi {
@@ -314,10 +262,7 @@ impl LocalApi {
     ///
     /// [`StartError`], one clear line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let issuer = config
-            .issuer
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", config.listen));
+        let issuer = config.issuer_at(config.listen);
         let first = FirstStart {
             keeps_admin_key: true,
             new_database: false,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         AdminKeyCreated, AdminKeyId, AdminKeyRevoked, AdminRole, AdministrationFact, Fact,
-        Metadata, StreamId,
+        Metadata, StreamId, day_of,
     },
     edge,
 };
@@ -80,10 +80,6 @@ pub enum KeyStays {
     Unknown,
     /// It is the last one that may change anything.
     LastAdmin,
-}
-
-fn day_of(at: Timestamp) -> StreamId {
-    StreamId::Administration(at.strftime("%Y-%m-%d").to_string())
 }
 
 impl Store {
@@ -155,11 +151,12 @@ impl Store {
         for _ in 0..MAX_RETRIES {
             let now = self.now().await?;
             let mut append = Append::by(metadata)?;
-            for day in [now - 24.hours(), now + 24.hours()].map(day_of) {
+            let stream_of = |at| StreamId::Administration(day_of(at));
+            for day in [now - 24.hours(), now + 24.hours()].map(stream_of) {
                 let version = self.version(&day).await?;
                 append.expected.push((day.to_string(), version));
             }
-            let today = day_of(now);
+            let today = stream_of(now);
             let version = self.version(&today).await?;
             // Read after the versions: what is newer than they say is a conflict.
             let living = self.admin_keys().await?;

@@ -2,7 +2,7 @@
 
 use super::{Append, MAX_RETRIES, Store, StoreError, as_u64, on, sql};
 use crate::{
-    domain::{AdministrationFact, Fact, MaintenanceFact, Metadata, StreamId},
+    domain::{AdministrationFact, Fact, MaintenanceFact, Metadata, StreamId, day_of},
     edge,
 };
 use sqlx::Row;
@@ -48,7 +48,7 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
         for _ in 0..MAX_RETRIES {
-            let stream = stream(self.now().await?.strftime("%Y-%m-%d").to_string());
+            let stream = stream(day_of(self.now().await?));
             let version = self.version(&stream).await?;
             let fact = (edge::new_event_id(), fact.clone());
             let mut append = Append::by(metadata)?;

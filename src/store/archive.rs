@@ -14,14 +14,14 @@ use jiff::Timestamp;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
-use segment::{Segment, Unfinished};
+use segment::{Segment, Writing};
 
 use super::{
     Append, Store, StoreError, append::Advance, as_i64, as_u64, on, projection::row_id,
     sql::archived as sql, timestamp,
 };
 use crate::{
-    domain::{Archived, Ended, Fact, MaintenanceFact, Metadata, StreamId},
+    domain::{Archived, Ended, Fact, MaintenanceFact, Metadata, StreamId, day_of},
     edge,
 };
 
@@ -33,7 +33,7 @@ const MOST_EVENTS: u64 = 5_000;
 /// Events of the longest stream that is archived. A refresh every ten minutes for 180 days makes 26,000.
 const LONGEST: u64 = 50_000;
 /// Events held in memory at a time.
-const READ_AT_ONCE: i64 = 500;
+const READ_AT_ONCE: usize = 500;
 
 /// For how long requests stay in the log, and where they go.
 #[derive(Debug, Clone)]
@@ -177,7 +177,7 @@ impl Store {
         folder: &Path,
     ) -> Result<bool, ArchiveError> {
         // First of all: whoever else archives meanwhile appends to this stream, and this one conflicts.
-        let today = self.now().await?.strftime("%Y-%m-%d").to_string();
+        let today = day_of(self.now().await?);
         let stream = StreamId::Maintenance(today);
         let version = self.version(&stream).await?;
         let Some(step) = self.step(ended, before).await? else {
@@ -260,15 +260,16 @@ impl Store {
             .collect();
         let streams = serde_json::json!(streams).to_string();
         let mut versions = BTreeMap::new();
-        let mut segment = Unfinished::begin(folder)?;
+        let name = format!("{}-{}-{}", ended.as_str(), step.from, step.to);
+        let segment = Writing::begin(folder, name);
         let mut after: i64 = 0;
         loop {
-            let mut read = 0;
+            let mut bodies = Vec::new();
             on!(Pool, &self.pool, sql::EVENTS_OF_STREAMS, |c, sql| {
                 let rows = sqlx::query(sql)
                     .bind(&streams)
                     .bind(after)
-                    .bind(READ_AT_ONCE)
+                    .bind(READ_AT_ONCE as i64)
                     .fetch_all(c)
                     .await
                     .map_err(StoreError::from)?;
@@ -285,18 +286,18 @@ impl Store {
                     };
                     let (stream, version, position, body): (_, _, _, String) =
                         of_row().map_err(StoreError::from)?;
-                    segment.add(&body)?;
+                    bodies.push(body);
                     versions.insert(stream, version);
                     after = position;
-                    read += 1;
                 }
             });
-            if read < READ_AT_ONCE {
+            let is_last = bodies.len() < READ_AT_ONCE;
+            segment.add(bodies).await;
+            if is_last {
                 break;
             }
         }
-        let name = format!("{}-{}-{}", ended.as_str(), step.from, step.to);
-        Ok((segment.named(&name)?, versions.into_iter().collect()))
+        Ok((segment.finish().await?, versions.into_iter().collect()))
     }
 }
 

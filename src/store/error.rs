@@ -5,6 +5,7 @@ use std::path::Path;
 use sqlx::migrate::MigrateError;
 
 use super::{
+    news::is_news,
     sqlite_file,
     trouble::{Kind, Trouble},
 };
@@ -116,10 +117,14 @@ impl StoreError {
         }
     }
 
-    /// Whether the log tells of it already: once, however many callers were refused for it.
+    /// Whether the log is to be told of it: not when the writer has, nor when whoever met the same a
+    /// moment ago has. Whoever asks tells, or counts as having told.
     #[must_use]
-    pub const fn is_told(&self) -> bool {
-        matches!(self, Self::Unavailable(Trouble { is_told: true, .. }))
+    pub fn is_news(&self) -> bool {
+        match self {
+            Self::Unavailable(Trouble { is_told: true, .. }) => false,
+            error => is_news(&error.to_string()),
+        }
     }
 
     /// Whether the data of one command was at fault, so that others may fare better alone.

@@ -85,7 +85,9 @@ pub fn hear_others(
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        tracing::warn!(%error, "what other nodes appended could not be read");
+                        if error.is_news() {
+                            tracing::warn!(%error, "what other nodes appended could not be read");
+                        }
                         break;
                     }
                 }
@@ -101,7 +103,7 @@ async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
         match read_on(store, follower, stop).await {
             Ok(()) => {}
             Err(StoreError::Stopped) => return,
-            Err(error) if error.is_told() => {
+            Err(error) if !error.is_news() => {
                 tracing::debug!(%error, follower = follower.name(), "a follower is held up");
             }
             Err(error) => {

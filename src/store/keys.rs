@@ -15,7 +15,7 @@ use crate::{
     domain::{
         DerivationKeyFact, DueStep, Fact, KeyActivated, KeyCompromised, KeyGenerated, KeyGroup,
         KeyRetired, KeySchedule, Keys, KnownKey, Metadata, RotationPending, SigningKeyFact,
-        SigningKeyGenerated, StreamId,
+        SigningKeyGenerated, StreamId, day_of,
     },
     edge,
 };
@@ -168,7 +168,7 @@ impl Store {
         }
         if let Some(admin) = new.admin {
             let fact = admin.put(&mut append);
-            let day = StreamId::Administration(new.now.strftime("%Y-%m-%d").to_string());
+            let day = StreamId::Administration(day_of(new.now));
             append.facts(day, 0, None, [(edge::new_event_id(), fact)])?;
         }
         self.writer.append(append).await.map(drop)

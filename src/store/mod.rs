@@ -26,6 +26,7 @@ mod lists;
 mod lock;
 pub mod maintenance;
 mod measures;
+mod news;
 mod patience;
 mod people;
 mod projection;
@@ -75,6 +76,7 @@ pub use writer::CommitListener;
 pub(crate) use lock::{in_use, leave_word, word_of_holder};
 
 use append::Append;
+use batch::sealed_under;
 use database::{Pool, Target, Writable, on};
 use files::Files;
 use lock::FileLock;
@@ -83,7 +85,7 @@ use writer::{Writer, WriterHandle};
 use crate::edge::Clock;
 
 /// How often a decision is taken again because somebody else was first.
-const MAX_RETRIES: usize = 64;
+pub(crate) const MAX_RETRIES: usize = 64;
 
 /// The log, its read models and the vault.
 pub struct Store {
@@ -140,7 +142,7 @@ impl Opened {
             .transpose()?;
         let (mut connection, has_tables) = target.opened().await?;
         let fingerprint = if has_tables {
-            let found = fingerprint(&mut connection).await;
+            let found = sealed_under(&mut connection).await;
             found.map_err(|error| target.told(error))?
         } else {
             None
@@ -248,17 +250,6 @@ impl Opened {
 
 const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
 const ROOT_KEY: &str = "root_key";
-
-/// Which master key the keys of a database that has its tables are under.
-async fn fingerprint(connection: &mut Writable) -> Result<Option<String>, StoreError> {
-    on!(Writable, connection, sql::SERVER_VALUE, |c, sql| {
-        let row = sqlx::query(sql)
-            .bind(MASTER_KEY_FINGERPRINT)
-            .fetch_optional(c)
-            .await?;
-        Ok(row.map(|row| row.try_get("value")).transpose()?)
-    })
-}
 
 async fn head(pool: &Pool) -> Result<u64, StoreError> {
     on!(Pool, pool, sql::HEAD, |c, sql| {

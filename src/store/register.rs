@@ -19,6 +19,7 @@ use crate::{
 };
 
 /// A secret's hash on its way into the vault. No `Debug`.
+#[derive(Clone)]
 pub struct NewCredential {
     /// The credential's own id: a new one with each rotation.
     pub id: String,

@@ -46,6 +46,8 @@ macro_rules! texts {
 pub(crate) mod archived;
 pub(crate) mod audit;
 pub(crate) mod copied;
+#[cfg(test)]
+mod plans;
 mod vault;
 
 pub(crate) use vault::*;
@@ -330,14 +332,23 @@ pub(crate) const REQUESTS_OF_OWNER: Text =
 pub(crate) const AGENTS_OF_OWNER: Text =
     both("select id from agents where owner_id = $1 and id > $2 order by id limit $3");
 /// Requests whose code was redeemed and that have not ended, with the folds of those they depend on; then
-/// the filters, each null when it is not used. The tag of a state stands first in its text.
-pub(crate) const GRANTED: Text = both(
-    "select r.id as id, r.state as request, c.state as client, a.state as agent, o.state as owner
+/// the filters, each null when it is not used, but the one that `walk` goes by. The tag of a state stands
+/// first in its text.
+macro_rules! granted {
+    ($walk:literal) => {
+        both(concat!(
+            "select r.id as id, r.state as request, c.state as client, a.state as agent, o.state as owner
      from requests r join clients c on c.id = r.client_id
           join agents a on a.id = r.agent_id join owners o on o.id = r.owner_id
-     where r.id > $1 and r.state like '{\"state\":\"redeemed\"%'
+     where ", $walk, " r.id > $1 and r.state like '{\"state\":\"redeemed\"%'
        and ($2 is null or r.agent_id = $2)
        and ($3 is null or r.client_id = $3)
        and ($4 is null or r.owner_id = $4)
-     order by r.id limit $5",
-);
+     order by r.id limit $5"
+        ))
+    };
+}
+pub(crate) const GRANTED: Text = granted!("");
+pub(crate) const GRANTED_TO_AGENT: Text = granted!("r.agent_id = $2 and");
+pub(crate) const GRANTED_TO_CLIENT: Text = granted!("r.client_id = $3 and");
+pub(crate) const GRANTED_BY_OWNER: Text = granted!("r.owner_id = $4 and");

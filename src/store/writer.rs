@@ -2,17 +2,22 @@
 //! appends it all in one transaction, commits once, and answers everyone. Group commit: the cost of
 //! making things durable is shared by all who wait for it.
 
+mod handle;
+
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+
+pub(crate) use handle::WriterHandle;
+
+use handle::Job;
 
 use super::{
     Measures, StoreError,
@@ -25,7 +30,7 @@ use super::{
     sql,
     trouble::Kind,
 };
-use crate::{domain::StreamId, edge::Clock, trace};
+use crate::{domain::StreamId, edge::Clock};
 
 /// Commands in one transaction at most: enough to share the cost of the commit, few enough that
 /// nobody waits long for the others.
@@ -37,8 +42,6 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 /// How long callers whose commit was not answered are kept until it is known what became of it.
 const UNCERTAIN_FOR: Duration = Duration::from_secs(10);
 
-type Job = (Append, oneshot::Sender<Answer>);
-
 /// Told what has been committed, in order, before those who asked for it are answered.
 pub trait CommitListener: Send + Sync + 'static {
     /// `events` are durable.
@@ -46,30 +49,6 @@ pub trait CommitListener: Send + Sync + 'static {
 
     /// Another node has appended to these streams.
     fn appended_elsewhere(&self, _streams: &[StreamId]) {}
-}
-
-/// The way to the writer.
-#[derive(Debug, Clone)]
-pub(crate) struct WriterHandle {
-    jobs: mpsc::Sender<Job>,
-}
-
-impl WriterHandle {
-    /// Has it all committed, or none of it.
-    pub(crate) async fn append(&self, append: Append) -> Answer {
-        let (answer, answered) = oneshot::channel();
-        self.jobs
-            .send((append, answer))
-            .await
-            .map_err(|_| StoreError::Stopped)?;
-        let answered = answered.instrument(trace::commit());
-        answered.await.map_err(|_| StoreError::Stopped)?
-    }
-
-    /// Commands that wait.
-    pub(crate) fn queued(&self) -> usize {
-        self.jobs.max_capacity() - self.jobs.capacity()
-    }
 }
 
 pub(crate) struct Writer {
@@ -128,7 +107,7 @@ impl Writer {
             stop,
             trouble: None,
         };
-        (writer, WriterHandle { jobs: sender })
+        (writer, WriterHandle::new(sender))
     }
 
     /// Works until it is told to stop, or every handle is gone, and everything queued by then is
@@ -176,13 +155,11 @@ impl Writer {
                 tracing::warn!(%error, "a batch failed and is tried command by command");
                 self.one_by_one(batch).await;
             }
+            Failure::Body(error) if error.is_of_one_command() => self.refuse_one(batch, error),
             Failure::Begin(error) | Failure::Body(error) => {
                 let error = self.tell(error);
-                let hopeless = !error.is_of_one_command();
                 self.refuse(batch, error);
-                if hopeless {
-                    tokio::time::sleep(RECONNECT_PAUSE).await;
-                }
+                tokio::time::sleep(RECONNECT_PAUSE).await;
             }
             Failure::Commit(error, outcome) => {
                 let answers = self.uncertain(error, outcome).await;
@@ -204,8 +181,7 @@ impl Writer {
                     self.answer(job, answers);
                 }
                 Err(Failure::Body(error)) if error.is_of_one_command() => {
-                    tracing::error!(%error, "a command could not be committed");
-                    self.refuse(job, error);
+                    self.refuse_one(job, error);
                 }
                 Err(Failure::Begin(error) | Failure::Body(error)) => {
                     let error = self.tell(error);
@@ -219,11 +195,15 @@ impl Writer {
     fn tell(&mut self, error: StoreError) -> StoreError {
         let error = self.target.told(error);
         let trouble = error.trouble();
-        if trouble.is_some() && trouble == self.trouble {
-            tracing::debug!(%error, "still nothing can be committed");
-        } else {
+        let is_news = match trouble {
+            Some(_) => trouble != self.trouble,
+            None => error.is_news(),
+        };
+        if is_news {
             tracing::error!(%error, "nothing can be committed");
             self.trouble = trouble;
+        } else {
+            tracing::debug!(%error, "still nothing can be committed");
         }
         error
     }
@@ -235,6 +215,12 @@ impl Writer {
             self.trouble = None;
             tracing::info!("the database commits again");
         }
+    }
+
+    /// A command that is at fault itself: others fare better.
+    fn refuse_one(&self, job: Vec<Job>, error: StoreError) {
+        tracing::error!(%error, "a command could not be committed");
+        self.refuse(job, error);
     }
 
     fn refuse(&self, batch: Vec<Job>, error: StoreError) {

@@ -1,13 +1,15 @@
 //! Agents: create with their owner, change, a new secret, and what is theirs of the rest.
 
+mod create;
+
+pub(super) use create::create;
+
 use std::sync::Arc;
 
 use axum::{
     Json,
     extract::{Request, State},
-    response::{IntoResponse, Response},
 };
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -23,17 +25,16 @@ use super::{
 use crate::{
     crypto::SecretKind,
     domain::{
-        Admission, Agent, AgentFact, AgentId, AgentRegistered, Binding, ClientId, Decision,
-        Metadata, OwnerId, Scope, Versioned,
+        Agent, AgentFact, AgentId, AgentRegistered, Binding, ClientId, Decision, Metadata, OwnerId,
+        Scope, Versioned,
     },
-    edge,
     http::{
         ApiError,
         app::App,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::Parameters,
-    store::{AgentOwner, Listed, NewAgent, NewCredential, NewOwner, Page, Store, StoreError},
+    store::{Listed, Page, Store, StoreError},
 };
 
 /// Longest name, in characters.
@@ -183,77 +184,6 @@ async fn all_known(app: &App, clients: Option<&[ClientId]>) -> Result<(), ApiErr
         }
     }
     Ok(())
-}
-
-/// POST /api/admin/agents: 201 with the secret, shown this once. An owner with that address is
-/// found or made.
-pub(super) async fn create(
-    State(app): State<Arc<App>>,
-    administrator: Administrator,
-    caller: Caller,
-    request: Request,
-) -> Result<Response, ApiError> {
-    let body: AgentBody = json_within(request, MAX_BODY_BYTES).await?;
-    let email_key = email_key(&app, &body.user_email);
-    // Who that is may change until the agent is registered.
-    let mut checked = body.checked(&app, edge::new_owner_id()).await?;
-
-    let id = edge::new_agent_id();
-    let secret = app
-        .tagger
-        .issue(SecretKind::Agent, &id.to_string(), edge::random());
-    let secret_hash = app.hasher.hash(&secret).await?;
-    let now = app.store.now().await?;
-    let metadata = administrator.acts(&app, &caller).await?;
-    loop {
-        let known = app.store.owner_by_email(&email_key).await?;
-        let owner = match known {
-            Some(owner) => {
-                let seen = app.store.owner(&owner).await?;
-                // Erased a moment ago: then nobody has the address any more.
-                let Some(seen) = seen.filter(|seen| !seen.state.is_erased()) else {
-                    continue;
-                };
-                checked.registered.owner_id = owner;
-                AgentOwner::Known(seen.version)
-            }
-            None => {
-                checked.registered.owner_id = edge::new_owner_id();
-                AgentOwner::New(NewOwner {
-                    id: checked.registered.owner_id,
-                    email_key: email_key.clone(),
-                    email: checked.email.clone(),
-                    name: checked.user_name.clone(),
-                })
-            }
-        };
-        let new = NewAgent {
-            id,
-            registered: checked.registered.clone(),
-            name: checked.name.clone(),
-            credential: NewCredential {
-                id: edge::new_event_id().to_string(),
-                secret_hash: secret_hash.clone(),
-                created_at: now,
-            },
-            sealed_address_key: app.seal_address_key(&format!("agent/{id}")),
-            owner,
-        };
-        match app.store.register_agent(new, &metadata).await {
-            Ok(()) => break,
-            // Somebody registered the same person a moment ago; or the owner changed meanwhile.
-            Err(StoreError::Claimed { .. } | StoreError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let agent = Agent {
-        registered: checked.registered,
-        admission: Admission::default(),
-        failures_summed_up_at: None,
-    };
-    let mut answer = shown(&id, &agent, Some(&checked.name));
-    answer["agent_secret"] = json!(secret.expose());
-    Ok((StatusCode::CREATED, Json(answer)).into_response())
 }
 
 fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {

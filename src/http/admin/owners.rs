@@ -184,8 +184,9 @@ pub(super) async fn update(
     Ok(Json(shown(&id, &owner, Some(&to.name), Some(&to.email))))
 }
 
-/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, and
-/// their agents have ended with all that they signed in to. A second time changes nothing.
+/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is in the
+/// database, and a minute later nothing in any node's memory; their agents have ended with all that they
+/// signed in to. A second time changes nothing.
 pub(super) async fn erase(
     State(app): State<Arc<App>>,
     administrator: Administrator,
@@ -197,8 +198,6 @@ pub(super) async fn erase(
     if !app.store.erase_person(&id, &metadata).await? {
         return Err(unknown(Owner::NOUN));
     }
-    for agent in app.store.agents_of(&id, "").await? {
-        app.address_keys.remove(&format!("agent/{agent}"));
-    }
+    app.address_keys.clear();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -15,6 +15,7 @@ use crate::{
 pub(super) const CLIENTS: &str = "Administration: clients";
 pub(super) const AGENTS: &str = "Administration: agents";
 pub(super) const OWNERS: &str = "Administration: owners";
+pub(super) const ADMIN_KEYS: &str = "Administration: admin keys";
 pub(super) const KEYS: &str = "Administration: keys";
 pub(super) const LOG: &str = "Administration: sign-ins and log";
 
@@ -212,12 +213,12 @@ fn of_keys() -> Vec<Operation> {
     let key = json!({ "admin_key_id": ADMIN_KEY, "name": "night shift", "role": "auditor", "created_at": AT });
     let mut created = key.clone();
     created["admin_key"] = json!("ak_...");
-    let one = |operation| on_one(operation, KEYS, AN_ADMIN_KEY);
+    let one = |operation| on_one(operation, ADMIN_KEYS, AN_ADMIN_KEY);
     vec![
         listing(
             administered(
                 get("/api/admin/admin-keys", "listAdminKeys", "List admin keys"),
-                KEYS,
+                ADMIN_KEYS,
             ),
             id(AdminKeyId::PREFIX),
         )
@@ -234,7 +235,7 @@ fn of_keys() -> Vec<Operation> {
                     "createAdminKey",
                     "Make an admin key",
                 ),
-                KEYS,
+                ADMIN_KEYS,
             ),
             "NewAdminKey",
             &json!({ "name": "night shift", "role": "auditor" }),

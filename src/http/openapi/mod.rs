@@ -40,7 +40,7 @@ const WHAT: &str = "Sign in with Google, for AI agents: an OAuth 2.1 and OpenID 
     `/token`, `/userinfo`, `/revoke`, discovery and the sign-in button may be called from any origin (CORS), without credentials.";
 
 /// The groups, in the order of the page.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     (
         sign_in::SIGN_IN,
         "What a browser calls, from the website's link to the way back.",
@@ -63,7 +63,11 @@ const TAGS: [(&str, &str); 10] = [
     ),
     (administration::AGENTS, "The agents, who sign in."),
     (administration::OWNERS, "The people behind the agents."),
-    (administration::KEYS, "Who may administer."),
+    (administration::ADMIN_KEYS, "Who may administer."),
+    (
+        administration::KEYS,
+        "The server's own: what it signs tokens with, and derives codes and refresh tokens from.",
+    ),
     (
         administration::LOG,
         "Sign-ins that live, and all that ever happened.",

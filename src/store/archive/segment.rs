@@ -9,9 +9,10 @@ use std::{
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
+use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::ArchiveError;
-use crate::edge;
+use super::{super::StoreError, ArchiveError};
+use crate::{crypto::hex, edge};
 
 /// A segment that is whole and on the disk.
 pub(super) struct Segment {
@@ -20,8 +21,53 @@ pub(super) struct Segment {
     pub(super) events: u64,
 }
 
+/// A segment that is written on a thread that may block: a disk that hangs holds up nobody else.
+pub(super) struct Writing {
+    /// Texts, and at last that these are all.
+    pages: mpsc::Sender<Option<Vec<String>>>,
+    done: JoinHandle<Result<Option<Segment>, ArchiveError>>,
+}
+
+impl Writing {
+    /// Begins one in that folder, which is made if it is missing. Its name will begin so.
+    pub(super) fn begin(folder: &Path, begins: String) -> Self {
+        let folder = folder.to_owned();
+        let (pages, mut written) = mpsc::channel::<Option<Vec<String>>>(1);
+        let done = tokio::task::spawn_blocking(move || {
+            let mut segment = Unfinished::begin(&folder)?;
+            while let Some(page) = written.blocking_recv() {
+                let Some(bodies) = page else {
+                    return segment.named(&begins).map(Some);
+                };
+                for body in bodies {
+                    segment.add(&body)?;
+                }
+            }
+            // Given up on the way.
+            Ok(None)
+        });
+        Self { pages, done }
+    }
+
+    /// Adds events' texts. What goes wrong is told by [`Self::finish`].
+    pub(super) async fn add(&self, bodies: Vec<String>) {
+        let _ = self.pages.send(Some(bodies)).await;
+    }
+
+    /// Makes it durable under its name.
+    pub(super) async fn finish(self) -> Result<Segment, ArchiveError> {
+        let _ = self.pages.send(None).await;
+        match self.done.await {
+            Ok(Ok(Some(segment))) => Ok(segment),
+            Ok(Err(error)) => Err(error),
+            // The process is shutting down.
+            Ok(Ok(None)) | Err(_) => Err(StoreError::Stopped.into()),
+        }
+    }
+}
+
 /// A segment that is being written; gone when dropped before it has its name.
-pub(super) struct Unfinished {
+struct Unfinished {
     folder: PathBuf,
     path: PathBuf,
     file: BufWriter<File>,
@@ -31,7 +77,7 @@ pub(super) struct Unfinished {
 
 impl Unfinished {
     /// Begins one in that folder, which is made if it is missing.
-    pub(super) fn begin(folder: &Path) -> Result<Self, ArchiveError> {
+    fn begin(folder: &Path) -> Result<Self, ArchiveError> {
         let path = folder.join(format!("{}.unfinished", edge::new_event_id()));
         let begin = || {
             DirBuilder::new()
@@ -55,7 +101,7 @@ impl Unfinished {
     }
 
     /// Adds an event's text.
-    pub(super) fn add(&mut self, body: &str) -> Result<(), ArchiveError> {
+    fn add(&mut self, body: &str) -> Result<(), ArchiveError> {
         for bytes in [body.as_bytes(), b"\n"] {
             self.hash.update(bytes);
             self.file
@@ -67,9 +113,9 @@ impl Unfinished {
     }
 
     /// Makes it durable under a name that begins so.
-    pub(super) fn named(mut self, begins: &str) -> Result<Segment, ArchiveError> {
+    fn named(mut self, begins: &str) -> Result<Segment, ArchiveError> {
         let hash = self.hash.clone().finish();
-        let sha256: String = hash.as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = hex(hash.as_ref());
         let name = format!("{begins}-{}.ndjson", &sha256[..16]);
         let mut finish = || {
             self.file.flush()?;

@@ -74,8 +74,9 @@ pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(
 );
 pub(crate) const ADDRESS_KEY: Text = both("select sealed from address_keys where scope = $1");
 pub(crate) const DELETE_ADDRESS_KEYS: Text = texts!("delete from address_keys where scope in", "");
+/// Those of days: `0` comes after `/`.
 pub(crate) const SWEEP_ADDRESS_KEYS: Text =
-    both("delete from address_keys where scope like 'day/%' and created_at < $1");
+    both("delete from address_keys where scope > 'day/' and scope < 'day0' and created_at < $1");
 pub(crate) const INSERT_SIGNING_KEYS: Text = rows!(
     "insert into signing_keys (id, alg, sealed, created_at)
      select r.value->>'id', r.value->>'alg', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",
