@@ -13,8 +13,6 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::hex;
-
 /// Bytes in a master key and in every key for a MAC.
 const KEY_LEN: usize = 32;
 /// Bytes in an AES-GCM nonce (NIST SP 800-38D §8.2.2: random, so at most 2^32 seals under a key).
@@ -108,7 +106,7 @@ impl MasterKey {
     /// beside the data so that a wrong key is noticed before anything is touched.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex(&self.root.mac(&[DOMAIN, b"fingerprint"])[..8])
+        hex::encode(&self.root.mac(&[DOMAIN, b"fingerprint"])[..8])
     }
 
     /// Encrypts and authenticates `plaintext` (AES-256-GCM) as URL-safe text.
@@ -211,7 +209,7 @@ impl MacKey {
     /// The MAC as 64 lower-case hex digits.
     #[must_use]
     pub fn mac_hex(&self, parts: &[&[u8]]) -> String {
-        hex(&self.mac(parts))
+        hex::encode(&self.mac(parts))
     }
 }
 
@@ -312,7 +310,10 @@ mod tests {
         );
         let mac_key = MacKey::from_bytes([3; 32]);
         assert_eq!(mac_key.mac(&[b"ab", b"", b"c"]), expected.as_ref());
-        assert_eq!(mac_key.mac_hex(&[b"ab", b"", b"c"]), hex(expected.as_ref()));
+        assert_eq!(
+            mac_key.mac_hex(&[b"ab", b"", b"c"]),
+            hex::encode(expected.as_ref())
+        );
         assert_eq!(mac_key.mac_hex(&[]).len(), 64);
     }
 

@@ -37,14 +37,3 @@ pub fn s256(verifier: &str) -> String {
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, verifier.as_bytes());
     base64::Engine::encode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, hash)
 }
-
-/// Bytes as lower-case hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}

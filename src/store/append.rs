@@ -8,10 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{StoreError, projection::Projected};
-use crate::{
-    crypto::hex,
-    domain::{EventId, Fact, Metadata, Recorded, StreamId, newest_schema},
-};
+use crate::domain::{EventId, Fact, Metadata, Recorded, StreamId, newest_schema};
 
 /// Largest envelope, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024;
@@ -260,5 +257,5 @@ pub(crate) fn leaf_hash_of(body: &str) -> String {
     let mut context = Context::new(&SHA256);
     context.update(&[0]);
     context.update(body.as_bytes());
-    hex(context.finish().as_ref())
+    hex::encode(context.finish().as_ref())
 }

@@ -5,8 +5,6 @@ use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::crypto::hex;
-
 /// A file, ready to be served.
 #[derive(Debug)]
 pub struct Asset {
@@ -65,7 +63,7 @@ fn file(logical: &'static str, content_type: &'static str, bytes: &'static [u8])
 
 /// What tells this content from any other, in lower-case hex.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    hex(&digest(&SHA256, bytes).as_ref()[..HASH_BYTES])
+    hex::encode(&digest(&SHA256, bytes).as_ref()[..HASH_BYTES])
 }
 
 /// The file served as `name` (the last part of the path, hash included); `None` for any other

@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{super::StoreError, ArchiveError};
-use crate::{crypto::hex, edge};
+use crate::edge;
 
 /// A segment that is whole and on the disk.
 pub(super) struct Segment {
@@ -115,7 +115,7 @@ impl Unfinished {
     /// Makes it durable under a name that begins so.
     fn named(mut self, begins: &str) -> Result<Segment, ArchiveError> {
         let hash = self.hash.clone().finish();
-        let sha256 = hex(hash.as_ref());
+        let sha256 = hex::encode(hash.as_ref());
         let name = format!("{begins}-{}.ndjson", &sha256[..16]);
         let mut finish = || {
             self.file.flush()?;
