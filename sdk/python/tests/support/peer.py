@@ -5,24 +5,22 @@ import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+from .listener import Listener
 
-class Peer:
+
+class Peer(Listener):
     """Sends each connection the pieces, `pause` seconds apart, as long as the `with` block."""
 
     def __init__(
         self, pieces: Iterable[bytes], pause: float = 0, heard: Callable[[], None] = lambda: None
     ) -> None:
         """`heard` is called when something has come, before anything is sent."""
+        super().__init__("127.0.0.1")
         self._pieces = list(pieces)
         self._pause = pause
         self._heard = heard
         self._ended = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def __enter__(self) -> "Peer":
-        threading.Thread(target=self._listen, daemon=True).start()
-        return self
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def __exit__(
         self,
@@ -31,26 +29,12 @@ class Peer:
         traceback: TracebackType | None,
     ) -> None:
         self._ended.set()
-        # What a thread waits in is not ended by closing alone.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _listen(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        super().__exit__(kind, error, traceback)
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            try:
-                connection.recv(65536)
-                self._heard()
-                for piece in self._pieces:
-                    connection.sendall(piece)
-                    if self._ended.wait(self._pause):
-                        return
-            except OSError:
-                pass  # of who does not wait for all of it
+        connection.recv(65536)
+        self._heard()
+        for piece in self._pieces:
+            connection.sendall(piece)
+            if self._ended.wait(self._pause):
+                return
