@@ -34,6 +34,7 @@ mod restore;
 mod rewrap;
 mod situation;
 mod sql;
+mod statistics;
 mod trouble;
 mod vault;
 mod writer;
@@ -56,7 +57,7 @@ pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
 pub use keys::{KeyMaterial, NewKey, NewKeys, Rotated};
-pub use lists::{Listed, Page, Statistics};
+pub use lists::{Listed, Page};
 pub use measures::Measures;
 pub use people::ChangedPerson;
 pub use register::{
@@ -65,6 +66,7 @@ pub use register::{
 pub use restore::WorkingCopy;
 pub use rewrap::Rewrap;
 pub use situation::{RequestDetails, Situation};
+pub use statistics::Statistics;
 pub use trouble::Trouble;
 pub use vault::{Credential, NewDetails, Person};
 pub use writer::CommitListener;
@@ -75,6 +77,7 @@ use append::Append;
 use database::{Pool, Target, Writable, on};
 use files::Files;
 use lock::FileLock;
+use statistics::Registered;
 use writer::{Writer, WriterHandle};
 
 use crate::edge::Clock;
@@ -92,6 +95,7 @@ pub struct Store {
     measures: Arc<Measures>,
     /// Fingerprint of the master key that this process seals under.
     seal: Arc<OnceLock<String>>,
+    registered: Registered,
 }
 
 /// The parts of a store that its owner must keep until the very end.
@@ -230,6 +234,7 @@ impl Opened {
             clock,
             measures,
             seal,
+            registered: Registered::default(),
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),

@@ -47,6 +47,9 @@ pub(crate) mod archived;
 pub(crate) mod copied;
 mod vault;
 
+#[cfg(test)]
+mod plans;
+
 pub(crate) use vault::*;
 
 /// One moment of the whole database, for reading alone.
@@ -336,8 +339,11 @@ pub(crate) const LIST_OWNERS: Text = both(
      from owners o left join people p on p.owner_id = o.id
      where o.position > $1 order by o.position limit $2",
 );
+/// `$1` the position behind which agents and clients are counted.
 pub(crate) const STATISTICS: Text = both(
-    "select (select count(*) from agents) as agents, (select count(*) from clients) as clients,
+    "select (select coalesce(max(position), 0) from events) as position,
+            (select count(*) from agents where position > $1) as agents,
+            (select count(*) from clients where position > $1) as clients,
             (select value from statistics where name = 'sign_ins') as sign_ins",
 );
 /// Requests of a client from an id on, which no agent has authenticated: ids are ordered by time.

@@ -40,9 +40,9 @@ pub(crate) const FORMER_CREDENTIAL: Text = Text {
 /// Of holders that are given a new secret: a former one that is to end at once, or that was in its
 /// grace already. [`EXPIRE_CREDENTIALS`] follows it.
 pub(crate) const END_CREDENTIALS: Text = rows!(
-    "delete from credentials where exists (select 1 from",
-    "where r.value->>'holder' = credentials.holder
-       and (credentials.expires_at is not null or r.value->>'until' is null))"
+    "delete from credentials where id in (select c.id from",
+    "join credentials c on c.holder = r.value->>'holder'
+     where c.expires_at is not null or r.value->>'until' is null)"
 );
 pub(crate) const EXPIRE_CREDENTIALS: Text = rows!(
     "update credentials set expires_at = cast(r.value->>'until' as bigint) from",

@@ -1,0 +1,187 @@
+//! No statement that runs while the server serves may read a whole table that grows.
+
+use std::collections::BTreeSet;
+
+use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+use super::{super::database::Writable, archived::*, *};
+
+/// Statements with their names.
+macro_rules! named {
+    ($($name:ident),* $(,)?) => { [$((stringify!($name), $name)),*] };
+}
+
+/// What need not be looked at, and why.
+const EXEMPT: [(&str, &str); 14] = [
+    ("BEGIN", "reads nothing"),
+    ("BEGIN_READING", "reads nothing"),
+    ("COMMIT", "reads nothing"),
+    ("ROLLBACK", "reads nothing"),
+    ("OTHER_CONNECTIONS", "is for PostgreSQL alone"),
+    ("MIGRATIONS", "reads a table of sqlx's, at the start"),
+    ("HAS_TABLES", "reads the schema, at the start"),
+    ("COUNT_ROWS", "is for a check of the projections"),
+    ("AUDIT", "is paged by the log's positions"),
+    ("AUDIT_NEWEST", "is paged by the log's positions"),
+    ("KEYS", "wants every key there has been"),
+    ("KEYS_MARK", "wants every key there has been"),
+    ("SIGNING_KEYS", "wants every row, those of keys that live"),
+    (
+        "DERIVATION_KEYS",
+        "wants every row, those of keys that live",
+    ),
+];
+/// Tables with a fixed number of rows.
+const FIXED: [&str; 3] = ["checkpoints", "statistics", "server"];
+
+fn looked_at() -> Vec<(&'static str, Text)> {
+    named![
+        ABANDONED_AMONG,
+        ADDRESS_KEY,
+        ADD_STATISTIC,
+        ADMIN_KEY,
+        ADMIN_KEYS,
+        ADMIN_KEY_BY_MAC,
+        ADVANCE_CHECKPOINT,
+        AGENT,
+        AGENTS_OF_OWNER,
+        AGENT_ROWS,
+        CHECKPOINT,
+        CHECK_FIRST,
+        CLIENT,
+        CLIENT_ROWS,
+        CREDENTIALS,
+        DELETE_ADDRESS_KEYS,
+        DELETE_ADMIN_KEYS,
+        DELETE_CLAIMS,
+        DELETE_CREDENTIALS,
+        DELETE_DERIVATION_KEYS,
+        DELETE_DETAILS,
+        DELETE_PEOPLE,
+        DELETE_PROFILES,
+        DELETE_REQUESTS,
+        DELETE_SIGNING_KEYS,
+        END_CREDENTIALS,
+        EVENTS_AFTER,
+        EVENTS_BETWEEN,
+        EVENTS_OF_STREAMS,
+        EVENTS_TO_ARCHIVE,
+        EXPIRE_CREDENTIALS,
+        FORMER_CREDENTIAL,
+        GRANTED,
+        HEAD,
+        INSERT_ADDRESS_KEYS,
+        INSERT_ADMIN_KEYS,
+        INSERT_CLAIMS,
+        INSERT_CREDENTIALS,
+        INSERT_DERIVATION_KEYS,
+        INSERT_DETAILS,
+        INSERT_EVENTS,
+        INSERT_PEOPLE,
+        INSERT_PROFILES,
+        INSERT_SERVER_VALUES,
+        INSERT_SIGNING_KEYS,
+        ISSUING_EVENTS,
+        KEY_ROWS,
+        LEAVE_STUBS,
+        LIST_AGENTS,
+        LIST_AGENTS_OF_OWNER,
+        LIST_CLIENTS,
+        LIST_OWNERS,
+        LOG_BY_STREAM,
+        OWNER,
+        OWNER_BY_EMAIL,
+        OWNER_ROWS,
+        PENDING_OF_CLIENT,
+        PERSON,
+        PROBE,
+        PROFILE,
+        PROJECTED,
+        REQUESTS_AMONG,
+        REQUESTS_OF_AGENT,
+        REQUESTS_OF_CLIENT,
+        REQUESTS_OF_OWNER,
+        REQUEST_ROWS,
+        RESET_CHECKPOINT,
+        RESET_SIGN_INS,
+        SERVER_VALUE,
+        SET_PROJECTED,
+        SIGN_INS_UNDER,
+        SITUATION,
+        STATISTICS,
+        STATISTICS_SIGN_INS,
+        STREAMS_AFTER,
+        SWEEP_ADDRESS_KEYS,
+        SWEEP_CLAIMS,
+        SWEEP_CREDENTIALS,
+        SWEEP_DETAILS,
+        UPDATE_SERVER_VALUES,
+        UPSERT_AGENTS,
+        UPSERT_CLIENTS,
+        UPSERT_KEYS,
+        UPSERT_OWNERS,
+        UPSERT_REQUESTS,
+        VERSION,
+    ]
+    .into()
+}
+
+/// Whether a step of a plan reads every row of something that grows.
+fn reads_all(step: &str) -> bool {
+    let Some(rest) = step.strip_prefix("SCAN ") else {
+        return false;
+    };
+    let what = rest.split(' ').next().unwrap_or_default();
+    // A list in a parameter, or what a statement put together itself.
+    let passing = rest.contains("VIRTUAL TABLE") || matches!(what, "CONSTANT" | "newest");
+    !passing && !FIXED.contains(&what)
+}
+
+#[test]
+fn every_statement_is_looked_at_or_exempt() {
+    let sources = [
+        include_str!("../sql.rs"),
+        include_str!("vault.rs"),
+        include_str!("archived.rs"),
+    ];
+    let written: BTreeSet<&str> = sources
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter_map(|line| {
+            line.strip_prefix("pub(crate) const ")?
+                .split_once(": Text =")
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert!(written.len() > 90, "{} statements", written.len());
+    let looked_at = looked_at();
+    let known = looked_at.iter().map(|(name, _)| *name);
+    let known: BTreeSet<&str> = known.chain(EXEMPT.map(|(name, _)| name)).collect();
+    let forgotten: Vec<_> = written.difference(&known).collect();
+    assert!(forgotten.is_empty(), "list here too: {forgotten:?}");
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_whole_table_that_grows() {
+    let connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    let mut connection = Writable::Sqlite(connection);
+    connection.migrate().await.unwrap();
+    let Writable::Sqlite(connection) = &mut connection else {
+        unreachable!("it is SQLite");
+    };
+    let mut found = Vec::new();
+    for (name, text) in looked_at() {
+        let plan = format!("explain query plan {}", text.sqlite);
+        let rows = sqlx::raw_sql(AssertSqlSafe(plan))
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        for row in rows {
+            let step: String = row.get("detail");
+            if reads_all(&step) {
+                found.push(format!("{name}: {step}"));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}
