@@ -31,13 +31,17 @@ impl Config {
     /// port, or when the address is not one to call.
     #[must_use]
     pub fn known_issuer(&self) -> Option<String> {
-        self.issuer.clone().or_else(|| {
-            let reachable = self.listen.ip().is_loopback() && self.listen.port() != 0;
+        let reachable = self.listen.ip().is_loopback() && self.listen.port() != 0;
+        (self.issuer.is_some() || reachable).then(|| self.issuer_at(self.listen))
+    }
+
+    /// The issuer, given or following from an address that is listened on.
+    #[must_use]
+    pub(crate) fn issuer_at(&self, address: SocketAddr) -> String {
+        self.issuer.clone().unwrap_or_else(|| {
+            let url = format!("http://{address}");
             // Through the URL, so that port 80 is written as everyone writes it: not at all.
-            reachable
-                .then(|| url::Url::parse(&format!("http://{}", self.listen)).ok())
-                .flatten()
-                .map(|url| url.as_str().trim_end_matches('/').to_owned())
+            url::Url::parse(&url).map_or(url, |url| url.as_str().trim_end_matches('/').to_owned())
         })
     }
 

@@ -83,10 +83,7 @@ impl Server {
             None => None,
         };
         let administration = apart.as_ref().and_then(|apart| apart.local_addr().ok());
-        let issuer = config
-            .issuer
-            .clone()
-            .unwrap_or_else(|| format!("http://{address}"));
+        let issuer = config.issuer_at(address);
         let stop = CancellationToken::new();
         let started = bootstrap::start(config, issuer.clone(), stop.clone(), first).await?;
         let Started {
@@ -333,10 +330,7 @@ impl LocalApi {
     ///
     /// [`StartError`], one clear line.
     pub async fn open(config: &Config) -> Result<Self, StartError> {
-        let issuer = config
-            .issuer
-            .clone()
-            .unwrap_or_else(|| format!("http://{}", config.listen));
+        let issuer = config.issuer_at(config.listen);
         let first = FirstStart {
             keeps_admin_key: true,
             new_database: false,
