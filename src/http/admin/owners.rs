@@ -185,7 +185,7 @@ pub(super) async fn update(
 }
 
 /// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, and
-/// their agents have ended with all that they signed in to. A second time changes nothing.
+/// nothing by other nodes as soon as they hear of it; their agents have ended with all that they signed in to. A second time changes nothing.
 pub(super) async fn erase(
     State(app): State<Arc<App>>,
     administrator: Administrator,
@@ -196,9 +196,6 @@ pub(super) async fn erase(
     let metadata = administrator.acts(&app, &caller).await?;
     if !app.store.erase_person(&id, &metadata).await? {
         return Err(unknown(Owner::NOUN));
-    }
-    for agent in app.store.agents_of(&id, "").await? {
-        app.address_keys.remove(&format!("agent/{agent}"));
     }
     Ok(StatusCode::NO_CONTENT)
 }

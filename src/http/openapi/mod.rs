@@ -12,14 +12,15 @@ mod schema;
 mod sign_in;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
-    Json,
+    body::Bytes,
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use maud::Markup;
 use serde_json::{Map, Value, json};
 
 use super::{app::App, page::html};
@@ -32,6 +33,11 @@ const CACHED: (HeaderName, HeaderValue) = (
     HeaderValue::from_static("public, max-age=300"),
 );
 
+const IN_JSON: (HeaderName, HeaderValue) = (
+    header::CONTENT_TYPE,
+    HeaderValue::from_static(operation::JSON),
+);
+
 const WHAT: &str = "Sign in with Google, for AI agents: an OAuth 2.1 and OpenID Connect server whose users are autonomous agents.\n\n\
     Every answer bears an `X-Request-Id`, which stands in the server's logs. A refusal is JSON with `error` and `error_description`, \
     or a page where a person is looking. An unknown path is 404 `not_found`, a wrong method 405 `method_not_allowed` with `Allow`; \
@@ -39,7 +45,7 @@ const WHAT: &str = "Sign in with Google, for AI agents: an OAuth 2.1 and OpenID 
     `/token`, `/userinfo`, `/revoke`, discovery and the sign-in button may be called from any origin (CORS), without credentials.";
 
 /// The groups, in the order of the page.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     (
         sign_in::SIGN_IN,
         "What a browser calls, from the website's link to the way back.",
@@ -62,7 +68,11 @@ const TAGS: [(&str, &str); 10] = [
     ),
     (administration::AGENTS, "The agents, who sign in."),
     (administration::OWNERS, "The people behind the agents."),
-    (administration::KEYS, "Who may administer."),
+    (administration::ADMIN_KEYS, "Who may administer."),
+    (
+        administration::KEYS,
+        "The keys that tokens are signed with and derived from.",
+    ),
     (
         administration::LOG,
         "Sign-ins that live, and all that ever happened.",
@@ -197,14 +207,33 @@ pub fn openapi(issuer: &str) -> Value {
     })
 }
 
+/// The description as it is served, made once.
+#[derive(Default)]
+pub(crate) struct Described {
+    document: OnceLock<Bytes>,
+    page: OnceLock<Markup>,
+}
+
+impl Described {
+    fn document(&self, issuer: &str) -> Bytes {
+        let made = || openapi(issuer).to_string().into();
+        self.document.get_or_init(made).clone()
+    }
+
+    fn page(&self, issuer: &str, base_path: &str) -> &Markup {
+        let made = || view::openapi_page(base_path, &openapi(issuer));
+        self.page.get_or_init(made)
+    }
+}
+
 /// GET /openapi.json.
 pub(crate) async fn document(State(app): State<Arc<App>>) -> Response {
-    ([CACHED], Json(openapi(&app.issuer))).into_response()
+    let document = app.described.document(&app.issuer);
+    ([CACHED, IN_JSON], document).into_response()
 }
 
 /// GET /openapi.
 pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
-    let document = openapi(&app.issuer);
-    let page = view::openapi_page(&app.base_path, &document);
-    html(StatusCode::OK, &page, None)
+    let page = app.described.page(&app.issuer, &app.base_path);
+    html(StatusCode::OK, page, None)
 }
