@@ -83,7 +83,7 @@ use writer::{Writer, WriterHandle};
 use crate::edge::Clock;
 
 /// How often a decision is taken again because somebody else was first.
-const MAX_RETRIES: usize = 64;
+pub(crate) const MAX_RETRIES: usize = 64;
 
 /// The log, its read models and the vault.
 pub struct Store {
