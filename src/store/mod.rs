@@ -30,6 +30,7 @@ mod patience;
 mod people;
 mod projection;
 mod register;
+mod requests;
 mod restore;
 mod rewrap;
 mod situation;
