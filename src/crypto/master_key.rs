@@ -13,6 +13,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::domain::hex;
+
 /// Bytes in a master key and in every key for a MAC.
 const KEY_LEN: usize = 32;
 /// Bytes in an AES-GCM nonce (NIST SP 800-38D §8.2.2: random, so at most 2^32 seals under a key).
@@ -217,15 +219,6 @@ impl fmt::Debug for MacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MacKey([masked])")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 0x0f])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod client;
 mod event;
 #[cfg(test)]
 mod golden;
+mod hex;
 mod id;
 mod keys;
 mod limit;
@@ -23,6 +24,7 @@ mod policy;
 mod redirect_uri;
 mod scope;
 mod stream;
+mod visible;
 
 pub use administration::{
     AdminKeyCreated, AdminKeyRevoked, AdminRole, AdministrationFact, AuditLogRead,
@@ -42,6 +44,7 @@ pub use event::{
     Actor, Envelope, Fact, FactError, Metadata, Recorded, SecretRotated, Upcaster, decode,
     is_event_type, newest_schema,
 };
+pub use hex::hex;
 pub use id::*;
 pub use keys::{
     DerivationKeyFact, DueStep, Key, KeyActivated, KeyCompromised, KeyEnd, KeyGenerated, KeyGroup,
@@ -59,6 +62,7 @@ pub use policy::{Binding, CutOff, Lifetimes, Standing};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
 pub use scope::{InvalidScope, Scope};
 pub use stream::{InvalidStream, StreamId};
+pub use visible::is_invisible;
 
 /// What a decision yields: the facts to append, in order, and what to answer once they are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{AgentId, ClientId, OwnerId, RequestId};
@@ -46,6 +47,18 @@ impl StreamId {
         })
     }
 
+    /// Administration on the day of that moment.
+    #[must_use]
+    pub fn administration(at: Timestamp) -> Self {
+        Self::Administration(day(at))
+    }
+
+    /// What was done to the log on the day of that moment.
+    #[must_use]
+    pub fn maintenance(at: Timestamp) -> Self {
+        Self::Maintenance(day(at))
+    }
+
     /// The kind of stream, the part before the slash.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -65,6 +78,10 @@ impl StreamId {
 fn is_key_id(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     !name.is_empty() && name.bytes().all(allowed)
+}
+
+fn day(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
 }
 
 /// As `2026-01-31`, and no other way of writing a day.

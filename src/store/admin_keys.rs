@@ -82,10 +82,6 @@ pub enum KeyStays {
     LastAdmin,
 }
 
-fn day_of(at: Timestamp) -> StreamId {
-    StreamId::Administration(at.strftime("%Y-%m-%d").to_string())
-}
-
 impl Store {
     /// Makes an admin key, unless a living one has its name.
     ///
@@ -155,11 +151,11 @@ impl Store {
         for _ in 0..MAX_RETRIES {
             let now = self.now().await?;
             let mut append = Append::by(metadata)?;
-            for day in [now - 24.hours(), now + 24.hours()].map(day_of) {
+            for day in [now - 24.hours(), now + 24.hours()].map(StreamId::administration) {
                 let version = self.version(&day).await?;
                 append.expected.push((day.to_string(), version));
             }
-            let today = day_of(now);
+            let today = StreamId::administration(now);
             let version = self.version(&today).await?;
             // Read after the versions: what is newer than they say is a conflict.
             let living = self.admin_keys().await?;

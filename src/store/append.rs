@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
-use sha2_hex::leaf_hash;
 
 use super::{StoreError, projection::Projected};
-use crate::domain::{EventId, Fact, Metadata, Recorded, StreamId, newest_schema};
+use crate::domain::{EventId, Fact, Metadata, Recorded, StreamId, hex, newest_schema};
 
 /// Largest envelope, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 32 * 1024;
@@ -81,7 +81,6 @@ pub(crate) enum Sweep {
 }
 
 /// A key that one command alone may hold.
-#[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) key: String,
     /// Noted for whoever comes second.
@@ -109,7 +108,7 @@ pub(crate) struct Advance {
 }
 
 /// One command's share of a batch. Either all of it is committed or nothing.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Append {
     /// Every stream that the decision read, with the version it saw (0: none yet).
     pub(crate) expected: Vec<(String, u64)>,
@@ -238,7 +237,7 @@ impl NewEvent {
             payload: &self.payload,
             metadata,
         })?;
-        let leaf_hash = leaf_hash(&body);
+        let leaf_hash = leaf_hash_of(&body);
         Ok(EventRow {
             position,
             stream: &self.stream_text,
@@ -251,25 +250,10 @@ impl NewEvent {
     }
 }
 
-mod sha2_hex {
-    use std::fmt::Write as _;
-
-    use aws_lc_rs::digest::{Context, SHA256};
-
-    /// SHA-256(0x00 ‖ body), in hex: the leaf hash of RFC 9162 §2.1.1.
-    pub(crate) fn leaf_hash(body: &str) -> String {
-        let mut context = Context::new(&SHA256);
-        context.update(&[0]);
-        context.update(body.as_bytes());
-        context
-            .finish()
-            .as_ref()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
-    }
+/// SHA-256(0x00 ‖ body), in hex: the leaf hash of RFC 9162 §2.1.1.
+pub(crate) fn leaf_hash_of(body: &str) -> String {
+    let mut context = Context::new(&SHA256);
+    context.update(&[0]);
+    context.update(body.as_bytes());
+    hex(context.finish().as_ref())
 }
-pub(crate) use sha2_hex::leaf_hash as leaf_hash_of;

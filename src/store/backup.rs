@@ -21,7 +21,7 @@ use super::{
     maintenance::{Report, existing},
     sql::copied::LEFT_OUT,
 };
-use crate::edge;
+use crate::{domain::hex, edge};
 
 /// What was made.
 #[derive(Debug, serde::Serialize)]
@@ -133,8 +133,7 @@ fn hashed(file: &Path) -> io::Result<String> {
     }
     let mut hash = Hash(Context::new(&SHA256));
     io::copy(&mut File::open(file)?, &mut hash)?;
-    let hex = hash.0.finish();
-    Ok(hex.as_ref().iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(hash.0.finish().as_ref()))
 }
 
 /// A file that is not yet what it is to be; gone when dropped before.

@@ -168,7 +168,7 @@ impl Store {
         }
         if let Some(admin) = new.admin {
             let fact = admin.put(&mut append);
-            let day = StreamId::Administration(new.now.strftime("%Y-%m-%d").to_string());
+            let day = StreamId::administration(new.now);
             append.facts(day, 0, None, [(edge::new_event_id(), fact)])?;
         }
         self.writer.append(append).await.map(drop)

@@ -75,6 +75,7 @@ pub use writer::CommitListener;
 pub(crate) use lock::{in_use, leave_word, word_of_holder};
 
 use append::Append;
+use batch::sealed_under;
 use database::{Pool, Target, Writable, on};
 use files::Files;
 use lock::FileLock;
@@ -142,7 +143,7 @@ impl Opened {
             .transpose()?;
         let (mut connection, has_tables) = target.opened().await?;
         let fingerprint = if has_tables {
-            let found = fingerprint(&mut connection).await;
+            let found = sealed_under(&mut connection).await;
             found.map_err(|error| target.told(error))?
         } else {
             None
@@ -251,17 +252,6 @@ impl Opened {
 
 const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
 const ROOT_KEY: &str = "root_key";
-
-/// Which master key the keys of a database that has its tables are under.
-async fn fingerprint(connection: &mut Writable) -> Result<Option<String>, StoreError> {
-    on!(Writable, connection, sql::SERVER_VALUE, |c, sql| {
-        let row = sqlx::query(sql)
-            .bind(MASTER_KEY_FINGERPRINT)
-            .fetch_optional(c)
-            .await?;
-        Ok(row.map(|row| row.try_get("value")).transpose()?)
-    })
-}
 
 async fn head(pool: &Pool) -> Result<u64, StoreError> {
     on!(Pool, pool, sql::HEAD, |c, sql| {

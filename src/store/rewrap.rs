@@ -6,8 +6,8 @@ use sqlx::Row;
 
 use super::{
     MASTER_KEY_FINGERPRINT, StoreError,
+    batch::sealed_under,
     database::{Writable, on},
-    fingerprint,
     lock::FileLock,
     maintenance::{existing, number},
     sql, sqlite_file,
@@ -43,7 +43,7 @@ impl Rewrap {
                 return Err(StoreError::Connected(others));
             }
         }
-        let fingerprint = fingerprint(&mut connection).await?;
+        let fingerprint = sealed_under(&mut connection).await?;
         Ok(Self {
             connection,
             fingerprint,

@@ -1,9 +1,11 @@
 //! The files that pages load: embedded in the binary, served under names that carry a hash of the
 //! content, so that a browser may keep them for ever and a new version never meets an old file.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 use aws_lc_rs::digest::{SHA256, digest};
+
+use crate::domain::hex;
 
 /// A file, ready to be served.
 #[derive(Debug)]
@@ -63,15 +65,7 @@ fn file(logical: &'static str, content_type: &'static str, bytes: &'static [u8])
 
 /// What tells this content from any other, in lower-case hex.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .take(HASH_BYTES)
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    hex(&digest(&SHA256, bytes).as_ref()[..HASH_BYTES])
 }
 
 /// The file served as `name` (the last part of the path, hash included); `None` for any other

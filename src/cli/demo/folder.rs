@@ -1,14 +1,13 @@
 //! A folder that is gone when the demo ends.
 
 use std::{
-    fmt::Write as _,
     fs::{self, DirBuilder},
     io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
-use crate::edge;
+use crate::{domain::hex, edge};
 
 /// Removed with all that is in it when dropped.
 #[derive(Debug)]
@@ -18,10 +17,7 @@ impl TemporaryFolder {
     /// Makes one where this system keeps such things, for this user only, under a name that nobody
     /// could have taken beforehand.
     pub(super) fn make() -> io::Result<Self> {
-        let mut name = "auth-agent-demo-".to_owned();
-        for byte in edge::random::<8>() {
-            let _ = write!(name, "{byte:02x}");
-        }
+        let name = format!("auth-agent-demo-{}", hex(&edge::random::<8>()));
         let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))

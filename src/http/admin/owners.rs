@@ -18,11 +18,12 @@ use super::{
     unknown,
 };
 use crate::{
-    domain::{Decision, Metadata, Owner, OwnerFact, OwnerId, RevokedForGood, Versioned},
+    domain::{
+        Decision, Metadata, Owner, OwnerFact, OwnerId, RevokedForGood, Versioned, is_invisible,
+    },
     http::{
         ApiError,
         app::App,
-        authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::{ErrorCode, Parameters},
