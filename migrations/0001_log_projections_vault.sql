@@ -73,7 +73,7 @@ create table keys (
     ended bigint not null,
     state text not null
 );
-create index keys_in_use on keys (id) where ended = 0;
+create index keys_that_live on keys (ended) where ended = 0;
 
 -- How far each inline projection and each follower has come, and the archiving of ended requests. A writer moves those that it knows: a
 -- program that projects more finds out what it has missed.
@@ -137,6 +137,7 @@ create table address_keys (
     sealed text not null,
     created_at bigint not null
 );
+create index address_keys_of_days on address_keys (created_at) where scope like 'day/%';
 
 create table signing_keys (
     id text not null primary key,

@@ -31,16 +31,18 @@ impl Config {
     /// port, or when the address is not one to call.
     #[must_use]
     pub fn known_issuer(&self) -> Option<String> {
-        self.issuer.clone().or_else(|| {
-            let reachable = self.listen.ip().is_loopback() && self.listen.port() != 0;
-            reachable.then(|| origin_of(self.listen))
-        })
+        let reachable = self.listen.ip().is_loopback() && self.listen.port() != 0;
+        (self.issuer.is_some() || reachable).then(|| self.issuer_at(self.listen))
     }
 
-    /// The issuer, given or following from the address that is listened on.
+    /// The issuer, given or following from an address that is listened on.
     #[must_use]
-    pub fn issuer_at(&self, address: SocketAddr) -> String {
-        self.issuer.clone().unwrap_or_else(|| origin_of(address))
+    pub(crate) fn issuer_at(&self, address: SocketAddr) -> String {
+        self.issuer.clone().unwrap_or_else(|| {
+            let url = format!("http://{address}");
+            // Through the URL, so that port 80 is written as everyone writes it: not at all.
+            url::Url::parse(&url).map_or(url, |url| url.as_str().trim_end_matches('/').to_owned())
+        })
     }
 
     /// Whether the settings say where the server is, or all of that is left at the default.
@@ -148,10 +150,4 @@ pub(crate) fn administration(listens: SocketAddr, issuer: &str) -> (SocketAddr, 
     let path = url::Url::parse(issuer).map_or_else(|_| String::new(), |url| url.path().to_owned());
     let url = format!("http://{address}{}", path.trim_end_matches('/'));
     (address, url)
-}
-
-/// As a URL has it, so that port 80 is written as everyone writes it: not at all.
-fn origin_of(address: SocketAddr) -> String {
-    let origin = format!("http://{address}");
-    url::Url::parse(&origin).map_or(origin, |url| url.as_str().trim_end_matches('/').to_owned())
 }

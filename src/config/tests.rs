@@ -357,6 +357,15 @@ fn an_issuer_follows_from_the_address_only_when_that_can_be_called() {
         issuer(&["--listen", "[::1]:80"]).as_deref(),
         Some("http://[::1]")
     );
+    // So the server says, once it listens there.
+    let listens = |flags: &[&str], address: &str| {
+        let config = read("", flags).unwrap();
+        config.issuer_at(address.parse().unwrap())
+    };
+    assert_eq!(listens(&[], "127.0.0.1:80"), "http://127.0.0.1");
+    assert_eq!(listens(&[], "[::1]:3000"), "http://[::1]:3000");
+    let given = ["--issuer", "https://auth.example"];
+    assert_eq!(listens(&given, "127.0.0.1:80"), "https://auth.example");
     assert_eq!(issuer(&["--listen", "127.0.0.1:0"]), None);
     assert_eq!(issuer(&["--listen", "0.0.0.0:80"]), None);
     let given = ["--listen", "0.0.0.0:80", "--issuer", "https://auth.example"];

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Decision;
+
 /// Whether somebody may take part in sign-ins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +57,24 @@ impl Admission {
     #[must_use]
     pub fn cuts_off(self, position: u64) -> bool {
         self.cut_off_at.is_some_and(|mark| mark > position)
+    }
+
+    /// Suspends by that fact; who is suspended stays so.
+    pub(super) fn suspend<F>(self, fact: F) -> Decision<Result<(), RevokedForGood>, F> {
+        match self.status {
+            AdmissionStatus::Active => Decision::with([fact], Ok(())),
+            AdmissionStatus::Suspended => Decision::unchanged(Ok(())),
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
+        }
+    }
+
+    /// Reinstates by that fact; who is active stays so.
+    pub(super) fn reinstate<F>(self, fact: F) -> Decision<Result<(), RevokedForGood>, F> {
+        match self.status {
+            AdmissionStatus::Active => Decision::unchanged(Ok(())),
+            AdmissionStatus::Suspended => Decision::with([fact], Ok(())),
+            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
+        }
     }
 
     /// After a suspension at that position.

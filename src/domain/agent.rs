@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Admission, AdmissionStatus, Binding, ClientId, Decision, OwnerId, Recorded, RevokedForGood,
-    Scope, SecretRotated, event::facts,
+    Admission, Binding, ClientId, Decision, OwnerId, Recorded, RevokedForGood, Scope,
+    SecretRotated, event::facts,
 };
 
 /// An administrator registered the agent. Its name and secret live in the vault.
@@ -135,25 +135,15 @@ impl Agent {
     /// Suspends; a suspended agent stays as it is.
     #[must_use]
     pub fn suspend(&self) -> Decision<Result<(), RevokedForGood>, AgentFact> {
-        match self.admission.status {
-            AdmissionStatus::Active => {
-                Decision::with([AgentFact::Suspended(AgentSuspended {})], Ok(()))
-            }
-            AdmissionStatus::Suspended => Decision::unchanged(Ok(())),
-            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
-        }
+        self.admission
+            .suspend(AgentFact::Suspended(AgentSuspended {}))
     }
 
     /// Reinstates; an active agent stays as it is.
     #[must_use]
     pub fn reinstate(&self) -> Decision<Result<(), RevokedForGood>, AgentFact> {
-        match self.admission.status {
-            AdmissionStatus::Active => Decision::unchanged(Ok(())),
-            AdmissionStatus::Suspended => {
-                Decision::with([AgentFact::Reinstated(AgentReinstated {})], Ok(()))
-            }
-            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
-        }
+        self.admission
+            .reinstate(AgentFact::Reinstated(AgentReinstated {}))
     }
 
     /// Changes its registration to this, all of it; the same again changes nothing, unless it is

@@ -23,6 +23,7 @@ mod policy;
 mod redirect_uri;
 mod scope;
 mod stream;
+mod visible;
 
 pub use administration::{
     AdminKeyCreated, AdminKeyRevoked, AdminRole, AdministrationFact, AuditLogRead,
@@ -58,7 +59,8 @@ pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
 pub use scope::{InvalidScope, Scope};
-pub use stream::{InvalidStream, StreamId, day_of};
+pub use stream::{InvalidStream, StreamId};
+pub use visible::is_invisible;
 
 /// What a decision yields: the facts to append, in order, and what to answer once they are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Admission, AdmissionStatus, Decision, Recorded, RevokedForGood, event::facts};
+use super::{Admission, Decision, Recorded, RevokedForGood, event::facts};
 
 /// An owner came into being with the first agent registered for an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,25 +79,15 @@ impl Owner {
     /// Suspends; a suspended owner stays as it is.
     #[must_use]
     pub fn suspend(&self) -> Decision<Result<(), RevokedForGood>, OwnerFact> {
-        match self.admission.status {
-            AdmissionStatus::Active => {
-                Decision::with([OwnerFact::Suspended(OwnerSuspended {})], Ok(()))
-            }
-            AdmissionStatus::Suspended => Decision::unchanged(Ok(())),
-            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
-        }
+        self.admission
+            .suspend(OwnerFact::Suspended(OwnerSuspended {}))
     }
 
     /// Reinstates; an active owner stays as it is.
     #[must_use]
     pub fn reinstate(&self) -> Decision<Result<(), RevokedForGood>, OwnerFact> {
-        match self.admission.status {
-            AdmissionStatus::Active => Decision::unchanged(Ok(())),
-            AdmissionStatus::Suspended => {
-                Decision::with([OwnerFact::Reinstated(OwnerReinstated {})], Ok(()))
-            }
-            AdmissionStatus::Revoked => Decision::unchanged(Err(RevokedForGood)),
-        }
+        self.admission
+            .reinstate(OwnerFact::Reinstated(OwnerReinstated {}))
     }
 
     /// Gives the person another address, another name, both or neither: what they are is not in the log.

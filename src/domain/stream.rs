@@ -47,6 +47,18 @@ impl StreamId {
         })
     }
 
+    /// Administration on the day of that moment.
+    #[must_use]
+    pub fn administration(at: Timestamp) -> Self {
+        Self::Administration(day(at))
+    }
+
+    /// What was done to the log on the day of that moment.
+    #[must_use]
+    pub fn maintenance(at: Timestamp) -> Self {
+        Self::Maintenance(day(at))
+    }
+
     /// The kind of stream, the part before the slash.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -68,9 +80,7 @@ fn is_key_id(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(allowed)
 }
 
-/// The day of a moment (UTC), as the streams of days are named by it.
-#[must_use]
-pub fn day_of(at: Timestamp) -> String {
+fn day(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 

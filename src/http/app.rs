@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dashmap::DashMap;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -10,19 +9,21 @@ use zeroize::Zeroizing;
 
 use super::{
     ApiError,
+    address_keys::{AddressKeys, Listeners},
     admin::entry::AdminKeys,
     extract::{Caller, RequestCookies},
     failures::Failures,
     keys::LiveKeys,
     limit::Limits,
     measures::Measures,
+    openapi::Described,
     pending::Pending,
     reload::Replaceable,
 };
 use crate::{
     config::TrustedProxies,
     crypto::{Hasher, MacKey, MasterKey, RootKey, SecretKind, SecretTagger, TokenMinter},
-    domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId, day_of},
+    domain::{AgentId, AuthRequest, EventId, Lifetimes, RequestId},
     edge,
     push::Doorbells,
     store::Store,
@@ -76,7 +77,8 @@ pub(crate) struct App {
     pub(crate) hasher: Hasher,
     pub(crate) hash_keys: HashKeys,
     pub(crate) master_key: MasterKey,
-    pub(crate) address_keys: DashMap<String, Arc<MacKey>>,
+    pub(crate) address_keys: Arc<AddressKeys>,
+    pub(crate) described: Described,
     pub(crate) admin_keys: AdminKeys,
     /// Cancelled when the server is to stop: streams end.
     pub(crate) stop: CancellationToken,
@@ -168,11 +170,19 @@ impl App {
         format!("; Path=/; HttpOnly; SameSite=Lax{secure}")
     }
 
+    /// Those who are to hear of what is committed, by this node or another.
+    pub(crate) fn listeners(&self) -> Listeners {
+        Listeners {
+            doorbells: Arc::clone(&self.doorbells),
+            address_keys: Arc::clone(&self.address_keys),
+        }
+    }
+
     // ---- addresses -------------------------------------------------------------------------
 
     /// The key that addresses are hashed under before an agent is known: one for each day.
     pub(crate) fn day_scope(at: Timestamp) -> String {
-        format!("day/{}", day_of(at))
+        format!("day/{}", at.strftime("%Y-%m-%d"))
     }
 
     /// Keyed hash of the caller's network address under a scope's key.
@@ -202,10 +212,8 @@ impl App {
     }
 
     async fn address_key(&self, scope: &str) -> Result<Arc<MacKey>, ApiError> {
-        /// Agents beyond that many are looked up again.
-        const KEPT: usize = 10_000;
         if let Some(key) = self.address_keys.get(scope) {
-            return Ok(Arc::clone(&key));
+            return Ok(key);
         }
         let sealed = match self.store.address_key(scope).await? {
             Some(sealed) => sealed,
@@ -233,10 +241,7 @@ impl App {
             ));
         };
         let key = Arc::new(MacKey::from_bytes(bytes));
-        if self.address_keys.len() >= KEPT {
-            self.address_keys.clear();
-        }
-        self.address_keys.insert(scope.to_owned(), Arc::clone(&key));
+        self.address_keys.keep(scope, Arc::clone(&key));
         Ok(key)
     }
 

@@ -24,6 +24,7 @@ use crate::{
         auth_request::{
             Authenticate, AuthenticateRefusal, AuthenticationMethod, Rejection, authenticate,
         },
+        is_invisible,
     },
     oauth::ErrorCode,
     store::Situation,
@@ -164,15 +165,6 @@ fn model(text: &str) -> Result<&str, ApiError> {
     }
 }
 
-/// Characters that change how their neighbours are shown, or are not shown at all.
-pub(crate) const fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{00AD}' | '\u{061C}' | '\u{115F}'..='\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}'
-        | '\u{E0100}'..='\u{E01EF}')
-}
-
 /// `knows_address`: whether the caller's own network address is known, so that calling from the right
 /// one would help.
 fn told(refusal: &AuthenticateRefusal, knows_address: bool) -> ApiError {
@@ -278,41 +270,5 @@ impl Bound {
         } else {
             Binding::None
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_not_seen_is_invisible() {
-        for c in [
-            '\u{200B}',
-            '\u{202E}',
-            '\u{FEFF}',
-            '\u{115F}',
-            '\u{1160}',
-            '\u{3164}',
-            '\u{FE00}',
-            '\u{FE0F}',
-            '\u{FFA0}',
-            '\u{E0041}',
-            '\u{E0100}',
-            '\u{E01EF}',
-        ] {
-            assert!(is_invisible(c), "{c:?}");
-        }
-        for c in [
-            'a',
-            ' ',
-            '\u{FC}',
-            '\u{1161}',
-            '\u{3165}',
-            '\u{65E5}',
-            '\u{1F680}',
-        ] {
-            assert!(!is_invisible(c), "{c:?}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! GET and POST /authorize (RFC 6749 §3.1): a website sends its visitor's browser here.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     extract::{RawQuery, Request, State},
@@ -210,18 +210,20 @@ async fn open(
     let parameters_mac = mac_of(app, parameters);
 
     // The newest request that this browser can prove to hold; it stands for the browser. A browser
-    // of ours holds no more than that many: who sends more need not be looked after.
+    // of ours holds no more than that many: who sends more need not be looked after. Whatever is sent that
+    // proves nothing costs one statement.
+    let sent: Vec<RequestId> = held.requests().take(COOKIES_PER_BROWSER).copied().collect();
+    let known: HashMap<RequestId, AuthRequest> =
+        app.store.requests(&sent).await?.into_iter().collect();
+    let proves = |id: &&RequestId| {
+        known
+            .get(*id)
+            .is_some_and(|request| app.holds_cookie(held, id, request))
+    };
     let mut newest: Option<RequestId> = None;
-    for id in held.requests().take(COOKIES_PER_BROWSER) {
-        let seen = app.store.situation(id, None).await?;
-        let proved = seen
-            .request
-            .as_ref()
-            .is_some_and(|request| app.holds_cookie(held, id, &request.state));
-        if !proved {
-            continue;
-        }
+    for id in sent.iter().filter(proves) {
         newest = newest.or(Some(*id));
+        let seen = app.store.situation(id, None).await?;
         let same = seen
             .details
             .as_ref()

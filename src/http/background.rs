@@ -50,8 +50,6 @@ pub(super) async fn sweep(app: Arc<App>, stop: CancellationToken) {
         }
         app.limits.sweep();
         app.pending.sweep();
-        // So that the key of a person who was erased elsewhere is in no node's memory for longer.
-        app.address_keys.clear();
         let swept = async {
             let now = app.store.now().await?;
             app.store

@@ -3,11 +3,11 @@
 
 use std::{fs, io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc};
 
-use dashmap::DashMap;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    address_keys::Listeners,
     admin::entry::{self, AdminKeys},
     app::{App, HashKeys},
     first_start::{self, FirstStart},
@@ -15,6 +15,7 @@ use super::{
     limit::Limits,
     master_key::{fits, master_key},
     measures::Measures,
+    openapi::Described,
     pending::Pending,
     reload::Replaceable,
     room,
@@ -167,7 +168,11 @@ pub(super) async fn start(
         }
     };
     let doorbells = Arc::new(Doorbells::new(streams()));
-    let (store, guard) = opened.start(Arc::clone(&doorbells) as _).await?;
+    let listeners = Arc::new(Listeners {
+        doorbells,
+        address_keys: Arc::default(),
+    });
+    let (store, guard) = opened.start(Arc::clone(&listeners) as _).await?;
     if fingerprint.is_none() && url.starts_with("sqlite") {
         notices.push(format!("made the database {url}"));
     }
@@ -257,7 +262,7 @@ pub(super) async fn start(
         keys: Arc::new(keys),
         issuer,
         store,
-        doorbells,
+        doorbells: Arc::clone(&listeners.doorbells),
         tagger: SecretTagger::new(root.derive(SECRET_TAGS)),
         hasher: Hasher::new(
             config.hash_permits(),
@@ -266,7 +271,8 @@ pub(super) async fn start(
         ),
         hash_keys,
         master_key,
-        address_keys: DashMap::new(),
+        address_keys: Arc::clone(&listeners.address_keys),
+        described: Described::default(),
         admin_keys: AdminKeys::new(environment),
         stop,
         started_at: Clock.now(),

@@ -13,6 +13,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
     registry::Registry,
 };
+use tokio::task;
 
 use super::{ApiError, admin, app::App, measures::Label};
 use crate::oauth::ErrorCode;
@@ -23,20 +24,26 @@ pub(crate) async fn with_key(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     admin::any_key(&app, &headers).await?;
-    exposed(&app)
+    exposed(app).await
 }
 
 /// On an address of their own they are open: that is what keeps them.
 pub(crate) async fn open(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    exposed(&app)
+    exposed(app).await
 }
 
-fn exposed(app: &App) -> Result<Response, ApiError> {
-    let mut text = String::new();
-    prometheus_text::encode(&mut text, &registry(app)).map_err(|error| {
+async fn exposed(app: Arc<App>) -> Result<Response, ApiError> {
+    let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "the metrics could not be written");
         ApiError::new(ErrorCode::ServerError, "the metrics could not be written")
-    })?;
+    };
+    let written = task::spawn_blocking(move || {
+        // Reads folders: with many descriptors that takes a while.
+        let mut text = String::new();
+        prometheus_text::encode(&mut text, &registry(&app)).map(|()| text)
+    });
+    let written = written.await.map_err(|error| failed(&error))?;
+    let text = written.map_err(|error| failed(&error))?;
     let headers = [
         (header::CONTENT_TYPE, prometheus_text::CONTENT_TYPE),
         (header::CACHE_CONTROL, "no-store"),

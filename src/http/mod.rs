@@ -3,6 +3,7 @@
 //! A handler parses and authenticates, fills a command, lets the store execute it, and turns the
 //! outcome into a response. `error` alone decides what an error looks like.
 
+mod address_keys;
 mod admin;
 mod app;
 mod authenticate;

@@ -91,13 +91,13 @@ impl Server {
         warn_of_no_way_in(config, &app).await?;
         let store = Arc::clone(&app.store);
         let failures = Arc::clone(&app.failures);
-        let doorbells = Arc::clone(&app.doorbells);
+        let listeners = Arc::new(app.listeners());
         let reloader = Reloader::of(&app);
         let keys = Arc::clone(&app.keys);
 
         let mut tasks = JoinSet::new();
         // From here on, before anybody can subscribe.
-        let others = hear_others(Arc::clone(&store), doorbells, stop.clone());
+        let others = hear_others(Arc::clone(&store), listeners, stop.clone());
         let app = Arc::new(app);
         let most = room::connections(bootstrap::descriptors());
         let mut listen = |listener, served, most| {

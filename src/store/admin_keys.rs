@@ -13,7 +13,7 @@ use super::{
 use crate::{
     domain::{
         AdminKeyCreated, AdminKeyId, AdminKeyRevoked, AdminRole, AdministrationFact, Fact,
-        Metadata, StreamId, day_of,
+        Metadata, StreamId,
     },
     edge,
 };
@@ -151,12 +151,11 @@ impl Store {
         for _ in 0..MAX_RETRIES {
             let now = self.now().await?;
             let mut append = Append::by(metadata)?;
-            let stream_of = |at| StreamId::Administration(day_of(at));
-            for day in [now - 24.hours(), now + 24.hours()].map(stream_of) {
+            for day in [now - 24.hours(), now + 24.hours()].map(StreamId::administration) {
                 let version = self.version(&day).await?;
                 append.expected.push((day.to_string(), version));
             }
-            let today = stream_of(now);
+            let today = StreamId::administration(now);
             let version = self.version(&today).await?;
             // Read after the versions: what is newer than they say is a conflict.
             let living = self.admin_keys().await?;

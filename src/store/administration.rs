@@ -2,9 +2,10 @@
 
 use super::{Append, MAX_RETRIES, Store, StoreError, as_u64, on, sql};
 use crate::{
-    domain::{AdministrationFact, Fact, MaintenanceFact, Metadata, StreamId, day_of},
+    domain::{AdministrationFact, Fact, MaintenanceFact, Metadata, StreamId},
     edge,
 };
+use jiff::Timestamp;
 use sqlx::Row;
 
 impl Store {
@@ -19,7 +20,7 @@ impl Store {
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
         self.today(
-            StreamId::Administration,
+            StreamId::administration,
             &Fact::Administration(fact),
             metadata,
         )
@@ -36,19 +37,19 @@ impl Store {
         fact: MaintenanceFact,
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
-        self.today(StreamId::Maintenance, &Fact::Maintenance(fact), metadata)
+        self.today(StreamId::maintenance, &Fact::Maintenance(fact), metadata)
             .await
     }
 
     /// It depends on nothing that was read, so it follows whatever others append meanwhile.
     async fn today(
         &self,
-        stream: fn(String) -> StreamId,
+        stream: fn(Timestamp) -> StreamId,
         fact: &Fact,
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
         for _ in 0..MAX_RETRIES {
-            let stream = stream(day_of(self.now().await?));
+            let stream = stream(self.now().await?);
             let version = self.version(&stream).await?;
             let fact = (edge::new_event_id(), fact.clone());
             let mut append = Append::by(metadata)?;

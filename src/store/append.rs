@@ -81,7 +81,6 @@ pub(crate) enum Sweep {
 }
 
 /// A key that one command alone may hold.
-#[derive(Debug)]
 pub(crate) struct Claim {
     pub(crate) key: String,
     /// Noted for whoever comes second.
@@ -108,8 +107,7 @@ pub(crate) struct Advance {
     pub(crate) statistic: Option<(&'static str, i64)>,
 }
 
-/// One command's share of a batch. Either all of it is committed or nothing. No `Debug`: what is for the
-/// vault is in it.
+/// One command's share of a batch. Either all of it is committed or nothing.
 #[derive(Default)]
 pub(crate) struct Append {
     /// Every stream that the decision read, with the version it saw (0: none yet).

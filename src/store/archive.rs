@@ -21,7 +21,7 @@ use super::{
     sql::archived as sql, timestamp,
 };
 use crate::{
-    domain::{Archived, Ended, Fact, MaintenanceFact, Metadata, StreamId, day_of},
+    domain::{Archived, Ended, Fact, MaintenanceFact, Metadata, StreamId},
     edge,
 };
 
@@ -177,8 +177,7 @@ impl Store {
         folder: &Path,
     ) -> Result<bool, ArchiveError> {
         // First of all: whoever else archives meanwhile appends to this stream, and this one conflicts.
-        let today = day_of(self.now().await?);
-        let stream = StreamId::Maintenance(today);
+        let stream = StreamId::maintenance(self.now().await?);
         let version = self.version(&stream).await?;
         let Some(step) = self.step(ended, before).await? else {
             return Ok(false);

@@ -98,7 +98,8 @@ pub(crate) async fn bodies_between(
     })
 }
 
-/// Fingerprint of the master key that everything is sealed under at this moment of the transaction.
+/// Fingerprint of the master key that everything is sealed under at this moment, where the tables are there
+/// and a master key has been chosen.
 pub(crate) async fn sealed_under(connection: &mut Writable) -> Result<Option<String>, StoreError> {
     on!(Writable, connection, sql::SERVER_VALUE, |c, sql| {
         let row = sqlx::query(sql)

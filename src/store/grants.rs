@@ -36,15 +36,36 @@ pub struct LivingGrant {
     pub expires_at: Timestamp,
 }
 
-/// Rows looked at in one statement.
-const PAGE: i64 = 500;
-/// Rows looked at for one page: of grants that have run out nothing says so but what is read.
-const MOST_LOOKED_AT: usize = 10_000;
+/// Requests looked at in one statement.
+const PAGE: usize = 1_000;
+/// Statements for one page of the list: those that have run out are looked at too, and may be many.
+const STATEMENTS: usize = 5;
+
+impl GrantFilter {
+    /// The text that looks at the fewest requests, as a rule.
+    const fn text(&self) -> sql::Text {
+        match self {
+            Self {
+                agent_id: Some(_), ..
+            } => sql::GRANTED_BY_AGENT,
+            Self {
+                owner_id: Some(_), ..
+            } => sql::GRANTED_OF_OWNER,
+            Self {
+                client_id: Some(_), ..
+            } => sql::GRANTED_AT_CLIENT,
+            _ => sql::GRANTED,
+        }
+    }
+}
+
+/// A request that was looked at; of one that fits more than its id.
+type LookedAt = (RequestId, Option<(AuthRequest, Standing)>);
 
 impl Store {
     /// The grants that fit and live at this moment, in the order of their requests. That one has run out, or
-    /// was cut off, follows from what is read: no row says so. Where those are many a page may have fewer
-    /// than asked for, even none, and a next one all the same.
+    /// was cut off, follows from what is read: no row says so. So only so many are looked at for one page,
+    /// which may hold fewer than asked for, or none, and still have a next one.
     ///
     /// # Errors
     ///
@@ -55,20 +76,17 @@ impl Store {
         lifetimes: &Lifetimes,
     ) -> Result<Page<LivingGrant, RequestId>, StoreError> {
         let now = self.now().await?;
+        let derivation_keys = self.keys().await?.deriving();
         // One more than asked for tells whether there is a next page.
         let wanted = usize::try_from(filter.limit).unwrap_or(usize::MAX - 1) + 1;
-        let mut after = filter.after.map(|id| id.to_string()).unwrap_or_default();
-        let derivation_keys = self.keys().await?.deriving();
+        let mut after = filter.after;
         let mut found = Vec::new();
-        let mut looked_at = 0;
-        while found.len() < wanted {
-            let rows = self.granted(filter, &after, &derivation_keys).await?;
-            let Some(&(last, ..)) = rows.last() else {
-                break;
-            };
-            after = last.to_string();
-            looked_at += rows.len();
-            let living = rows.into_iter().filter_map(|(id, request, standing)| {
+        for _ in 0..STATEMENTS {
+            let rows = self.granted(filter, after, &derivation_keys).await?;
+            let is_last = rows.len() < PAGE;
+            after = rows.last().map(|(id, _)| *id).or(after);
+            let living = rows.into_iter().filter_map(|(id, granted)| {
+                let (request, standing) = granted?;
                 let activity = request.active(&standing)?;
                 let expires_at = activity.lives_until(lifetimes, now)?;
                 Some(LivingGrant {
@@ -79,52 +97,44 @@ impl Store {
                 })
             });
             found.extend(living);
-            if looked_at >= MOST_LOOKED_AT && found.len() < wanted {
-                return Ok(Page {
-                    items: found,
-                    next: Some(last),
-                });
+            if is_last || found.len() >= wanted {
+                return Ok(Page::cut(found, filter.limit, |grant| grant.id));
             }
         }
-        Ok(Page::cut(found, filter.limit, |grant| grant.id))
+        Ok(Page {
+            items: found,
+            next: after,
+        })
     }
 
-    /// Requests whose code was redeemed and that have not ended, with those they depend on.
+    /// The requests behind one, with those they depend on.
     async fn granted(
         &self,
         filter: &GrantFilter,
-        after: &str,
+        after: Option<RequestId>,
         derivation_keys: &[LivingKey],
-    ) -> Result<Vec<(RequestId, AuthRequest, Standing)>, StoreError> {
-        let text = match filter {
-            GrantFilter {
-                agent_id: Some(_), ..
-            } => sql::GRANTED_TO_AGENT,
-            GrantFilter {
-                owner_id: Some(_), ..
-            } => sql::GRANTED_BY_OWNER,
-            GrantFilter {
-                client_id: Some(_), ..
-            } => sql::GRANTED_TO_CLIENT,
-            _ => sql::GRANTED,
-        };
-        on!(Pool, &self.pool, text, |c, sql| {
+    ) -> Result<Vec<LookedAt>, StoreError> {
+        on!(Pool, &self.pool, filter.text(), |c, sql| {
             let rows = sqlx::query(sql)
-                .bind(after)
+                .bind(after.map(|id| id.to_string()).unwrap_or_default())
+                .bind(i64::try_from(PAGE).unwrap_or(i64::MAX))
                 .bind(filter.agent_id.map(|id| id.to_string()))
                 .bind(filter.client_id.map(|id| id.to_string()))
                 .bind(filter.owner_id.map(|id| id.to_string()))
-                .bind(PAGE)
                 .fetch_all(c)
                 .await?;
             rows.iter()
                 .map(|row| {
-                    let read =
-                        |column: &str| -> Result<String, sqlx::Error> { row.try_get(column) };
-                    let id = read("id")?
+                    let id = row.try_get::<String, _>("id")?;
+                    let id = id
                         .parse()
                         .map_err(|error| StoreError::Corrupt(format!("{error}")))?;
-                    let request = serde_json::from_str(&read("request")?)?;
+                    let Some(request) = row.try_get::<Option<String>, _>("request")? else {
+                        return Ok((id, None));
+                    };
+                    let request = serde_json::from_str(&request)?;
+                    let read =
+                        |column: &str| -> Result<String, sqlx::Error> { row.try_get(column) };
                     // Only what they let through is looked at here, never a version.
                     let standing = Standing {
                         client: Some(Versioned {
@@ -141,7 +151,7 @@ impl Store {
                         }),
                         derivation_keys: derivation_keys.to_vec(),
                     };
-                    Ok((id, request, standing))
+                    Ok((id, Some((request, standing))))
                 })
                 .collect()
         })

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         DerivationKeyFact, DueStep, Fact, KeyActivated, KeyCompromised, KeyGenerated, KeyGroup,
         KeyRetired, KeySchedule, Keys, KnownKey, Metadata, RotationPending, SigningKeyFact,
-        SigningKeyGenerated, StreamId, day_of,
+        SigningKeyGenerated, StreamId,
     },
     edge,
 };
@@ -168,7 +168,7 @@ impl Store {
         }
         if let Some(admin) = new.admin {
             let fact = admin.put(&mut append);
-            let day = StreamId::Administration(day_of(new.now));
+            let day = StreamId::administration(new.now);
             append.facts(day, 0, None, [(edge::new_event_id(), fact)])?;
         }
         self.writer.append(append).await.map(drop)

@@ -56,17 +56,6 @@ fn if_selected(column: Result<Option<String>, sqlx::Error>) -> Result<Option<Str
     }
 }
 
-/// Counts for everybody to see.
-#[derive(Debug, Clone, Copy)]
-pub struct Statistics {
-    /// Agents registered.
-    pub agents: u64,
-    /// Clients registered.
-    pub clients: u64,
-    /// Sign-ins so far.
-    pub sign_ins: u64,
-}
-
 impl Store {
     /// Clients after a cursor.
     ///
@@ -154,22 +143,6 @@ impl Store {
         Ok(Page {
             items: items.into_iter().map(|(_, listed)| listed).collect(),
             next,
-        })
-    }
-
-    /// The counts.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn statistics(&self) -> Result<Statistics, StoreError> {
-        on!(Pool, &self.pool, sql::STATISTICS, |c, sql| {
-            let row = sqlx::query(sql).fetch_one(c).await?;
-            Ok(Statistics {
-                agents: as_u64(row.try_get("agents")?),
-                clients: as_u64(row.try_get("clients")?),
-                sign_ins: as_u64(row.try_get("sign_ins")?),
-            })
         })
     }
 

@@ -31,10 +31,12 @@ mod patience;
 mod people;
 mod projection;
 mod register;
+mod requests;
 mod restore;
 mod rewrap;
 mod situation;
 mod sql;
+mod statistics;
 mod subject;
 mod tail;
 mod trouble;
@@ -59,7 +61,7 @@ pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
 pub use keys::{KeyMaterial, NewKey, NewKeys, Rotated};
-pub use lists::{Listed, Page, Statistics};
+pub use lists::{Listed, Page};
 pub use measures::Measures;
 pub use people::ChangedPerson;
 pub use register::{
@@ -68,6 +70,7 @@ pub use register::{
 pub use restore::WorkingCopy;
 pub use rewrap::Rewrap;
 pub use situation::{RequestDetails, Situation};
+pub use statistics::Statistics;
 pub use tail::tail;
 pub use trouble::Trouble;
 pub use vault::{Credential, NewDetails, Person};
@@ -80,6 +83,7 @@ use batch::sealed_under;
 use database::{Pool, Target, Writable, on};
 use files::Files;
 use lock::FileLock;
+use statistics::Registered;
 use writer::{Writer, WriterHandle};
 
 use crate::edge::Clock;
@@ -97,6 +101,7 @@ pub struct Store {
     measures: Arc<Measures>,
     /// Fingerprint of the master key that this process seals under.
     seal: Arc<OnceLock<String>>,
+    registered: Registered,
 }
 
 /// The parts of a store that its owner must keep until the very end.
@@ -235,6 +240,7 @@ impl Opened {
             clock,
             measures,
             seal,
+            registered: Registered::default(),
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),

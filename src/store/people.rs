@@ -199,15 +199,7 @@ impl Store {
     }
 
     /// Agents of an owner, in pages by id.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn agents_of(
-        &self,
-        owner: &OwnerId,
-        after: &str,
-    ) -> Result<Vec<AgentId>, StoreError> {
+    async fn agents_of(&self, owner: &OwnerId, after: &str) -> Result<Vec<AgentId>, StoreError> {
         on!(Pool, &self.pool, sql::AGENTS_OF_OWNER, |c, sql| {
             let rows = sqlx::query(sql)
                 .bind(owner.to_string())

@@ -46,9 +46,10 @@ macro_rules! texts {
 pub(crate) mod archived;
 pub(crate) mod audit;
 pub(crate) mod copied;
+mod vault;
+
 #[cfg(test)]
 mod plans;
-mod vault;
 
 pub(crate) use vault::*;
 
@@ -309,8 +310,11 @@ pub(crate) const LIST_OWNERS: Text = both(
      from owners o left join people p on p.owner_id = o.id
      where o.position > $1 order by o.position limit $2",
 );
+/// `$1` the position behind which agents and clients are counted.
 pub(crate) const STATISTICS: Text = both(
-    "select (select count(*) from agents) as agents, (select count(*) from clients) as clients,
+    "select (select coalesce(max(position), 0) from events) as position,
+            (select count(*) from agents where position > $1) as agents,
+            (select count(*) from clients where position > $1) as clients,
             (select value from statistics where name = 'sign_ins') as sign_ins",
 );
 /// Requests of a client from an id on, which no agent has authenticated: ids are ordered by time.
@@ -331,24 +335,34 @@ pub(crate) const REQUESTS_OF_OWNER: Text =
 /// Agents of an owner, in pages by id.
 pub(crate) const AGENTS_OF_OWNER: Text =
     both("select id from agents where owner_id = $1 and id > $2 order by id limit $3");
-/// Requests whose code was redeemed and that have not ended, with the folds of those they depend on; then
-/// the filters, each null when it is not used, but the one that `walk` goes by. The tag of a state stands
-/// first in its text.
+/// `$1` the last id looked at, `$2` how many requests are looked at; `$3` agent, `$4` client, `$5` owner,
+/// each null when it is not asked for. Of each that is looked at the id; of those that fit, whose code was
+/// redeemed and that have not ended, the fold too, with the folds of those they depend on. The tag of a
+/// state stands first in its text.
 macro_rules! granted {
-    ($walk:literal) => {
+    ($of:literal) => {
         both(concat!(
             "select r.id as id, r.state as request, c.state as client, a.state as agent, o.state as owner
-     from requests r join clients c on c.id = r.client_id
-          join agents a on a.id = r.agent_id join owners o on o.id = r.owner_id
-     where ", $walk, " r.id > $1 and r.state like '{\"state\":\"redeemed\"%'
-       and ($2 is null or r.agent_id = $2)
-       and ($3 is null or r.client_id = $3)
-       and ($4 is null or r.owner_id = $4)
-     order by r.id limit $5"
+     from (select id, client_id, agent_id, owner_id,
+                  case when state like '{\"state\":\"redeemed\"%'
+                        and ($3 is null or agent_id = $3)
+                        and ($4 is null or client_id = $4)
+                        and ($5 is null or owner_id = $5) then state end as state
+           from requests where id > $1 ",
+            $of,
+            " order by id limit $2) as r
+          left join clients c on r.state is not null and c.id = r.client_id
+          left join agents a on r.state is not null and a.id = r.agent_id
+          left join owners o on r.state is not null and o.id = r.owner_id
+     order by r.id"
         ))
     };
 }
+
 pub(crate) const GRANTED: Text = granted!("");
-pub(crate) const GRANTED_TO_AGENT: Text = granted!("r.agent_id = $2 and");
-pub(crate) const GRANTED_TO_CLIENT: Text = granted!("r.client_id = $3 and");
-pub(crate) const GRANTED_BY_OWNER: Text = granted!("r.owner_id = $4 and");
+/// Looks at requests of the agent alone.
+pub(crate) const GRANTED_BY_AGENT: Text = granted!("and agent_id = $3");
+/// Looks at requests of the client alone.
+pub(crate) const GRANTED_AT_CLIENT: Text = granted!("and client_id = $4");
+/// Looks at requests of the owner's agents alone.
+pub(crate) const GRANTED_OF_OWNER: Text = granted!("and owner_id = $5");

@@ -1,22 +1,25 @@
 //! Agents: create with their owner, change, a new secret, and what is theirs of the rest.
 
-mod create;
-
-pub(super) use create::create;
+mod fields;
 
 use std::sync::Arc;
 
 use axum::{
     Json,
     extract::{Request, State},
+    response::{IntoResponse, Response},
 };
-use serde::Deserialize;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
+
+pub(super) use fields::name;
+pub(in crate::http) use fields::{MAX_ALLOWED_CLIENTS, MAX_CAPABILITIES, MAX_NAME_CHARACTERS};
+
+use fields::{AgentBody, AgentFields, all_known};
 
 use super::{
     Administrator, Paging,
-    clients::shown_name,
-    owners::{WHOSE, Whose, address, email_key, whose},
+    owners::{WHOSE, Whose, email_key, whose},
     revoked_for_good,
     rotation::{Rotating, tell_former_secret},
     subject::{Revocable, Subject, Suspendable, Switched, found, id_of},
@@ -24,166 +27,90 @@ use super::{
 };
 use crate::{
     crypto::SecretKind,
-    domain::{
-        Agent, AgentFact, AgentId, AgentRegistered, Binding, ClientId, Decision, Metadata, OwnerId,
-        Scope, Versioned,
-    },
+    domain::{Admission, Agent, AgentFact, AgentId, Decision, Metadata, Versioned},
+    edge,
     http::{
         ApiError,
         app::App,
-        extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
+        extract::{Caller, MAX_BODY_BYTES, PathId, json_within},
     },
     oauth::Parameters,
-    store::{Listed, Page, Store, StoreError},
+    store::{
+        AgentOwner, Listed, MAX_RETRIES, NewAgent, NewCredential, NewOwner, Page, Store, StoreError,
+    },
 };
 
-/// Longest name, in characters.
-pub(in crate::http) const MAX_NAME_CHARACTERS: usize = 128;
-/// Capabilities of one agent.
-pub(in crate::http) const MAX_CAPABILITIES: usize = 32;
-/// Websites in the list of one agent.
-pub(in crate::http) const MAX_ALLOWED_CLIENTS: usize = 200;
+/// POST /api/admin/agents: 201 with the secret, shown this once. An owner with that address is
+/// found or made.
+pub(super) async fn create(
+    State(app): State<Arc<App>>,
+    administrator: Administrator,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let body: AgentBody = json_within(request, MAX_BODY_BYTES).await?;
+    let email_key = email_key(&app, &body.user_email);
+    // Who that is may change until the agent is registered.
+    let mut checked = body.checked(&app, edge::new_owner_id()).await?;
 
-/// What is known of an agent. A field that is not known is refused by name.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AgentBody {
-    agent_name: String,
-    user_email: String,
-    user_name: String,
-    model: Option<String>,
-    #[serde(default)]
-    capabilities: Vec<String>,
-    allowed_scopes: Option<AllowedScopes>,
-    allowed_clients: Option<Vec<ClientId>>,
-    minimum_binding: Option<Binding>,
-}
-
-/// What an administrator may change of an agent; the rest is its owner's.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AgentFields {
-    agent_name: String,
-    model: Option<String>,
-    #[serde(default)]
-    capabilities: Vec<String>,
-    allowed_scopes: Option<AllowedScopes>,
-    allowed_clients: Option<Vec<ClientId>>,
-    minimum_binding: Option<Binding>,
-}
-
-/// A list, or the space-separated text that OAuth uses.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AllowedScopes {
-    List(Vec<String>),
-    Text(String),
-}
-
-fn invalid(description: impl AsRef<str>) -> ApiError {
-    ApiError::invalid_request(description)
-}
-
-pub(super) fn name(field: &str, text: &str) -> Result<String, ApiError> {
-    shown_name(field, text, MAX_NAME_CHARACTERS).map_err(invalid)
-}
-
-struct Checked {
-    name: String,
-    email: String,
-    user_name: String,
-    registered: AgentRegistered,
-}
-
-impl AgentBody {
-    async fn checked(self, app: &App, owner_id: OwnerId) -> Result<Checked, ApiError> {
-        let user_name = name("user_name", &self.user_name)?;
-        let email = address(&self.user_email)?;
-        let fields = AgentFields {
-            agent_name: self.agent_name,
-            model: self.model,
-            capabilities: self.capabilities,
-            allowed_scopes: self.allowed_scopes,
-            allowed_clients: self.allowed_clients,
-            minimum_binding: self.minimum_binding,
+    let id = edge::new_agent_id();
+    let secret = app
+        .tagger
+        .issue(SecretKind::Agent, &id.to_string(), edge::random());
+    let secret_hash = app.hasher.hash(&secret).await?;
+    let now = app.store.now().await?;
+    let metadata = administrator.acts(&app, &caller).await?;
+    for _ in 0..MAX_RETRIES {
+        let known = app.store.owner_by_email(&email_key).await?;
+        let owner = match known {
+            Some(owner) => {
+                let seen = app.store.owner(&owner).await?;
+                // Erased a moment ago: then nobody has the address any more.
+                let Some(seen) = seen.filter(|seen| !seen.state.is_erased()) else {
+                    continue;
+                };
+                checked.registered.owner_id = owner;
+                AgentOwner::Known(seen.version)
+            }
+            None => {
+                checked.registered.owner_id = edge::new_owner_id();
+                AgentOwner::New(NewOwner {
+                    id: checked.registered.owner_id,
+                    email_key: email_key.clone(),
+                    email: checked.email.clone(),
+                    name: checked.user_name.clone(),
+                })
+            }
         };
-        let (name, registered) = fields.checked(owner_id)?;
-        all_known(app, registered.allowed_clients.as_deref()).await?;
-        Ok(Checked {
-            name,
-            email,
-            user_name,
-            registered,
-        })
-    }
-}
-
-impl AgentFields {
-    /// The name, for the vault, and the rest, for the log.
-    fn checked(self, owner_id: OwnerId) -> Result<(String, AgentRegistered), ApiError> {
-        let agent_name = name("agent_name", &self.agent_name)?;
-        let model = self.model.map(|model| name("model", &model)).transpose()?;
-        if self.capabilities.len() > MAX_CAPABILITIES {
-            return Err(invalid(format!(
-                "capabilities may have {MAX_CAPABILITIES} entries"
-            )));
-        }
-        let mut capabilities = Vec::with_capacity(self.capabilities.len());
-        for capability in &self.capabilities {
-            capabilities.push(name("capabilities", capability)?);
-        }
-        let allowed_scopes = match self.allowed_scopes {
-            None => None,
-            Some(AllowedScopes::List(list)) => Some(list.join(" ")),
-            Some(AllowedScopes::Text(text)) => Some(text),
+        let new = NewAgent {
+            id,
+            registered: checked.registered.clone(),
+            name: checked.name.clone(),
+            credential: NewCredential {
+                id: edge::new_event_id().to_string(),
+                secret_hash: secret_hash.clone(),
+                created_at: now,
+            },
+            sealed_address_key: app.seal_address_key(&format!("agent/{id}")),
+            owner,
         };
-        let allowed_scopes = allowed_scopes
-            .map(|text| Scope::parse(&text))
-            .transpose()
-            .map_err(|error| invalid(format!("allowed_scopes: {error}")))?;
-        if let Some(clients) = &self.allowed_clients
-            && clients.len() > MAX_ALLOWED_CLIENTS
-        {
-            return Err(invalid(format!(
-                "allowed_clients may have {MAX_ALLOWED_CLIENTS} entries"
-            )));
-        }
-        let registered = AgentRegistered {
-            owner_id,
-            model,
-            capabilities,
-            allowed_scopes,
-            allowed_clients: self.allowed_clients,
-            minimum_binding: self.minimum_binding.unwrap_or_default(),
-        };
-        Ok((agent_name, registered))
-    }
-
-    /// An agent with those changes, held to what a new one is held to.
-    fn changed(
-        agent: &Agent,
-        name: &str,
-        changes: &Map<String, Value>,
-    ) -> Result<(String, AgentRegistered), ApiError> {
-        let mut state = serde_json::to_value(&agent.registered).unwrap_or_default();
-        if let Some(members) = state.as_object_mut() {
-            members.remove("owner_id");
-        }
-        state["agent_name"] = json!(name);
-        fitting::<Self>(merged(state, changes))?.checked(agent.registered.owner_id)
-    }
-}
-
-async fn all_known(app: &App, clients: Option<&[ClientId]>) -> Result<(), ApiError> {
-    for client in clients.unwrap_or_default() {
-        let known = app.store.client(client).await?;
-        if known.is_none_or(|known| known.state.is_revoked()) {
-            return Err(invalid(format!(
-                "allowed_clients: there is no client {client}"
-            )));
+        match app.store.register_agent(new, &metadata).await {
+            Ok(()) => {
+                let agent = Agent {
+                    registered: checked.registered,
+                    admission: Admission::default(),
+                    failures_summed_up_at: None,
+                };
+                let mut answer = shown(&id, &agent, Some(&checked.name));
+                answer["agent_secret"] = json!(secret.expose());
+                return Ok((StatusCode::CREATED, Json(answer)).into_response());
+            }
+            // Somebody registered the same person a moment ago; or the owner changed meanwhile.
+            Err(StoreError::Claimed { .. } | StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Err(StoreError::Conflict.into())
 }
 
 fn shown(id: &AgentId, agent: &Agent, name: Option<&str>) -> Value {

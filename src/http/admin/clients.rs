@@ -22,13 +22,12 @@ use crate::{
     domain::{
         Admission, AuthMethod, Binding, Client, ClientFact, ClientId, ClientRegistered, Decision,
         GrantType, Metadata, RedirectUri, RotationRefusal, Scope, SubjectKind, TokenAlgorithm,
-        UpdateRefusal, Versioned,
+        UpdateRefusal, Versioned, is_invisible,
     },
     edge,
     http::{
         ApiError,
         app::App,
-        authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::{ErrorCode, Parameters, SCOPES_SUPPORTED},

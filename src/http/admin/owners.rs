@@ -18,11 +18,12 @@ use super::{
     unknown,
 };
 use crate::{
-    domain::{Decision, Metadata, Owner, OwnerFact, OwnerId, RevokedForGood, Versioned},
+    domain::{
+        Decision, Metadata, Owner, OwnerFact, OwnerId, RevokedForGood, Versioned, is_invisible,
+    },
     http::{
         ApiError,
         app::App,
-        authenticate::is_invisible,
         extract::{Caller, MAX_BODY_BYTES, PathId, fitting, json_within, merged},
     },
     oauth::{ErrorCode, Parameters},
@@ -184,9 +185,8 @@ pub(super) async fn update(
     Ok(Json(shown(&id, &owner, Some(&to.name), Some(&to.email))))
 }
 
-/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is in the
-/// database, and a minute later nothing in any node's memory; their agents have ended with all that they
-/// signed in to. A second time changes nothing.
+/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, and
+/// nothing by other nodes as soon as they hear of it; their agents have ended with all that they signed in to. A second time changes nothing.
 pub(super) async fn erase(
     State(app): State<Arc<App>>,
     administrator: Administrator,
@@ -198,6 +198,5 @@ pub(super) async fn erase(
     if !app.store.erase_person(&id, &metadata).await? {
         return Err(unknown(Owner::NOUN));
     }
-    app.address_keys.clear();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ pub(super) const CLIENTS: &str = "Administration: clients";
 pub(super) const AGENTS: &str = "Administration: agents";
 pub(super) const OWNERS: &str = "Administration: owners";
 pub(super) const ADMIN_KEYS: &str = "Administration: admin keys";
-pub(super) const KEYS: &str = "Administration: keys";
+pub(super) const KEYS: &str = "Administration: server keys";
 pub(super) const LOG: &str = "Administration: sign-ins and log";
 
 const CLIENT: &str = "client_0f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -209,7 +209,7 @@ fn of_owners() -> Vec<Operation> {
     ]
 }
 
-fn of_keys() -> Vec<Operation> {
+fn of_admin_keys() -> Vec<Operation> {
     let key = json!({ "admin_key_id": ADMIN_KEY, "name": "night shift", "role": "auditor", "created_at": AT });
     let mut created = key.clone();
     created["admin_key"] = json!("ak_...");
@@ -300,6 +300,7 @@ fn of_log() -> Vec<Operation> {
     .unwrap_or_default();
     vec![
         listing(administered(get("/api/admin/tokens", "listGrants", "List living sign-ins"), LOG), id(RequestId::PREFIX))
+            .says("Those that have run out are looked at too, only so many for one page: it may hold fewer than `limit`, or none, and still have a `next`.")
             .query("agent_id", id(AgentId::PREFIX), "Of this agent alone.")
             .query("client_id", id(ClientId::PREFIX), "At this website alone.")
             .query("owner_id", id(OwnerId::PREFIX), "Of this owner's agents alone.")
@@ -328,7 +329,7 @@ pub(super) fn operations() -> Vec<Operation> {
         of_clients(),
         of_agents(),
         of_owners(),
-        of_keys(),
+        of_admin_keys(),
         of_own_keys(),
         of_log(),
     ]

@@ -13,14 +13,15 @@ mod schema;
 mod sign_in;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
-    Json,
+    body::Bytes,
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use maud::Markup;
 use serde_json::{Map, Value, json};
 
 use super::{app::App, page::html};
@@ -31,6 +32,11 @@ use operation::refusal;
 const CACHED: (HeaderName, HeaderValue) = (
     header::CACHE_CONTROL,
     HeaderValue::from_static("public, max-age=300"),
+);
+
+const IN_JSON: (HeaderName, HeaderValue) = (
+    header::CONTENT_TYPE,
+    HeaderValue::from_static(operation::JSON),
 );
 
 const WHAT: &str = "Sign in with Google, for AI agents: an OAuth 2.1 and OpenID Connect server whose users are autonomous agents.\n\n\
@@ -66,7 +72,7 @@ const TAGS: [(&str, &str); 11] = [
     (administration::ADMIN_KEYS, "Who may administer."),
     (
         administration::KEYS,
-        "The server's own: what it signs tokens with, and derives codes and refresh tokens from.",
+        "The keys that tokens are signed with and derived from.",
     ),
     (
         administration::LOG,
@@ -203,14 +209,33 @@ pub fn openapi(issuer: &str) -> Value {
     })
 }
 
+/// The description as it is served, made once.
+#[derive(Default)]
+pub(crate) struct Described {
+    document: OnceLock<Bytes>,
+    page: OnceLock<Markup>,
+}
+
+impl Described {
+    fn document(&self, issuer: &str) -> Bytes {
+        let made = || openapi(issuer).to_string().into();
+        self.document.get_or_init(made).clone()
+    }
+
+    fn page(&self, issuer: &str, base_path: &str) -> &Markup {
+        let made = || view::openapi_page(base_path, &openapi(issuer));
+        self.page.get_or_init(made)
+    }
+}
+
 /// GET /openapi.json.
 pub(crate) async fn document(State(app): State<Arc<App>>) -> Response {
-    ([CACHED], Json(openapi(&app.issuer))).into_response()
+    let document = app.described.document(&app.issuer);
+    ([CACHED, IN_JSON], document).into_response()
 }
 
 /// GET /openapi.
 pub(crate) async fn page(State(app): State<Arc<App>>) -> Response {
-    let document = openapi(&app.issuer);
-    let page = view::openapi_page(&app.base_path, &document);
-    html(StatusCode::OK, &page, None)
+    let page = app.described.page(&app.issuer, &app.base_path);
+    html(StatusCode::OK, page, None)
 }

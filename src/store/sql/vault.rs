@@ -40,9 +40,9 @@ pub(crate) const FORMER_CREDENTIAL: Text = Text {
 /// Of holders that are given a new secret: a former one that is to end at once, or that was in its
 /// grace already. [`EXPIRE_CREDENTIALS`] follows it.
 pub(crate) const END_CREDENTIALS: Text = rows!(
-    "delete from credentials where exists (select 1 from",
-    "where r.value->>'holder' = credentials.holder
-       and (credentials.expires_at is not null or r.value->>'until' is null))"
+    "delete from credentials where id in (select c.id from",
+    "join credentials c on c.holder = r.value->>'holder'
+     where c.expires_at is not null or r.value->>'until' is null)"
 );
 pub(crate) const EXPIRE_CREDENTIALS: Text = rows!(
     "update credentials set expires_at = cast(r.value->>'until' as bigint) from",
@@ -74,9 +74,8 @@ pub(crate) const INSERT_ADDRESS_KEYS: Text = rows!(
 );
 pub(crate) const ADDRESS_KEY: Text = both("select sealed from address_keys where scope = $1");
 pub(crate) const DELETE_ADDRESS_KEYS: Text = texts!("delete from address_keys where scope in", "");
-/// Those of days: `0` comes after `/`.
 pub(crate) const SWEEP_ADDRESS_KEYS: Text =
-    both("delete from address_keys where scope > 'day/' and scope < 'day0' and created_at < $1");
+    both("delete from address_keys where scope like 'day/%' and created_at < $1");
 pub(crate) const INSERT_SIGNING_KEYS: Text = rows!(
     "insert into signing_keys (id, alg, sealed, created_at)
      select r.value->>'id', r.value->>'alg', r.value->>'sealed', cast(r.value->>'created_at' as bigint) from",

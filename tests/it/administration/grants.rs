@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Authorize, on_both_databases};
+use crate::{
+    sql::sql,
+    support::{Api, Authorize, on_both_databases},
+};
 
 async fn listed(api: &Api, query: &str) -> Vec<Value> {
     let page = api
@@ -67,6 +70,35 @@ on_both_databases! {
         for wrong in ["after=1", "agent_id=x", "client_id=x", "owner_id=x", "limit=0", "agent=x"] {
             let path = format!("/tokens?{wrong}");
             api.admin(Method::GET, &path, None).await.refused(400, "invalid_request");
+        }
+    }
+
+    async fn a_page_looks_at_so_many_and_leads_on_where_none_of_them_lives(env: Env) {
+        // Given one grant, and before it more dead requests than a page looks at.
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        let (client, agent) = (api.create_client(json!({})).await, api.create_agent(json!({})).await);
+        let sid = api.sign_in(&client, &agent).await.page.request_id;
+        let dead = format!(
+            "insert into requests (id, version, position, client_id, agent_id, owner_id, state)
+             with recursive n(i) as (select 10001 union all select i + 1 from n where i < 15000)
+             select 'req_{:027}' || i, 1, i, 'nobody', 'nobody', 'nobody', '{{}}' from n",
+            0
+        );
+        sql(&server, &dead).await;
+        // When they are asked for page by page.
+        let page = api.admin(Method::GET, "/tokens", None).await.expect(200).json;
+        // Then the first is empty and leads to the next.
+        assert_eq!(page["items"], json!([]));
+        let next = page["next"].as_str().unwrap();
+        assert_eq!(sids(&listed(&api, &format!("after={next}")).await), [&*sid]);
+        // Whoever asks for somebody's does not come across them.
+        for filter in [
+            format!("agent_id={}", agent.id),
+            format!("client_id={}", client.id),
+            format!("owner_id={}", agent.owner_id),
+        ] {
+            assert_eq!(sids(&listed(&api, &filter).await), [&*sid], "{filter}");
         }
     }
 

@@ -4,7 +4,7 @@ import socket
 import threading
 from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing_extensions import Self
 
 
 class Listener(ABC):
