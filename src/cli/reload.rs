@@ -66,6 +66,9 @@ impl Reload {
 
     async fn take_up(&mut self, read: Settings, reloader: &Reloader) {
         reloader.apply(&read.config);
+        if let Some(warning) = read.config.missing_limits() {
+            tracing::warn!("{warning}");
+        }
         if let Err(error) = (self.set_filter)(&read.config.log) {
             tracing::error!(error = %error.message(), "the log filter cannot be changed");
         }

@@ -27,7 +27,8 @@ impl Config {
         })
     }
 
-    fn missing_limits(&self) -> Option<String> {
+    /// Limits hold from a reload on, so it is told then too.
+    pub(crate) fn missing_limits(&self) -> Option<String> {
         let https = self
             .issuer
             .as_deref()

@@ -100,7 +100,9 @@ async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
     let mut head = store.head();
     loop {
         head.mark_unchanged();
-        match read_on(store, follower, stop).await {
+        let read = read_on(store, follower, stop).await;
+        let is_held_up = read.is_err();
+        match read {
             Ok(()) => {}
             Err(StoreError::Stopped) => return,
             Err(error) if !error.is_news() => {
@@ -113,7 +115,8 @@ async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             // A closed channel means that the writer has ended: the slow pace remains until `stop`.
-            Ok(()) = head.changed() => {}
+            // Whoever is held up does not try again at each commit.
+            Ok(()) = head.changed(), if !is_held_up => {}
             () = tokio::time::sleep(SLOW_PACE) => {}
         }
     }

@@ -6,7 +6,7 @@ use async_stream::stream;
 use futures_util::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{AuditFilter, LogEntry, Store};
+use super::{AuditFilter, LogEntry, Store, StoreError};
 
 /// How long to wait before a failing database is read again, and before one that other nodes append to
 /// is.
@@ -23,8 +23,13 @@ pub fn tail(
     let pages = stream! {
         loop {
             // Seen first and read second, so that nothing falls between.
-            let seen = *head.borrow_and_update();
-            let Ok(page) = store.audit(&filter).await else {
+            let here = *head.borrow_and_update();
+            let read = async {
+                // This node may be behind the others, and is where it appends nothing.
+                let seen = if store.is_shared() { store.last_position().await? } else { here };
+                Ok::<_, StoreError>((seen, store.audit(&filter).await?))
+            };
+            let Ok((seen, page)) = read.await else {
                 tokio::time::sleep(PAUSE).await;
                 continue;
             };

@@ -201,7 +201,7 @@ impl Writer {
         };
         if is_news {
             tracing::error!(%error, "nothing can be committed");
-            self.trouble = trouble;
+            self.trouble = trouble.or(self.trouble);
         } else {
             tracing::debug!(%error, "still nothing can be committed");
         }

@@ -75,6 +75,17 @@ on_both_databases! {
         .await;
     }
 
+    async fn that_all_limits_are_off_is_told_again(env: Env) {
+        let mut server = env.start(|options| {
+            options.own_log().env("AUTH_AGENT_LIMITS", "on");
+        }).await;
+        assert!(!server.logs().contains("all limits are off"), "{}", server.logs());
+        let limits = ["requests-per-address", "requests-per-client", "failures", "calls-per-agent"];
+        let off: String = limits.map(|limit| format!("limit-{limit} = \"0\"\n")).concat();
+        let off = format!("{off}limit-pending-per-client = 0\n");
+        reload(&mut server, &off, "all limits are off").await;
+    }
+
     async fn whose_forwarded_addresses_are_believed_follows_the_file_at_once(env: Env) {
         let mut server = env
             .start(|options| {
