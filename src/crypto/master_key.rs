@@ -209,7 +209,7 @@ impl MacKey {
     /// The MAC as 64 lower-case hex digits.
     #[must_use]
     pub fn mac_hex(&self, parts: &[&[u8]]) -> String {
-        hex::encode(&self.mac(parts))
+        hex::encode(self.mac(parts))
     }
 }
 

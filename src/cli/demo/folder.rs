@@ -17,7 +17,7 @@ impl TemporaryFolder {
     /// Makes one where this system keeps such things, for this user only, under a name that nobody
     /// could have taken beforehand.
     pub(super) fn make() -> io::Result<Self> {
-        let name = format!("auth-agent-demo-{}", hex::encode(&edge::random::<8>()));
+        let name = format!("auth-agent-demo-{}", hex::encode(edge::random::<8>()));
         let path = std::env::temp_dir().join(name);
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
