@@ -61,8 +61,8 @@ pub struct LogEntry {
     pub text: Box<RawValue>,
 }
 
-/// Most requests of an agent or a client that the log is read stream by stream for: a page then costs
-/// no more than these, and of who has more, one is not far in the log.
+/// Events that are read in their order whatever is asked of them; and most requests of an agent or a client
+/// whose streams are read instead when there are more.
 const FEW: u64 = 1000;
 
 /// What the log still holds of an archived event.
@@ -130,11 +130,14 @@ impl Store {
     /// The way to the events that fit on which the fewest are looked at: through their streams, unless
     /// those are many, or more than there are events behind the position.
     async fn walk(&self, filter: &AuditFilter) -> Result<Audited, StoreError> {
+        let behind = self.head.borrow().saturating_sub(filter.after);
+        // As for a tail: few events, whatever is asked of them.
+        if behind <= FEW {
+            return Ok(sql::audit::IN_ORDER);
+        }
         if filter.stream.is_some() {
             return Ok(sql::audit::OF_STREAM);
         }
-        let behind = self.head.borrow().saturating_sub(filter.after);
-        let most = behind.min(FEW);
         for (holder, count, audited) in [
             (
                 &filter.agent_id,
@@ -149,10 +152,10 @@ impl Store {
         ] {
             let Some(holder) = holder else { continue };
             let requests = on!(Pool, &self.pool, count, |c, sql| {
-                let query = sqlx::query(sql).bind(holder).bind(as_i64(most));
+                let query = sqlx::query(sql).bind(holder).bind(as_i64(FEW));
                 as_u64(query.fetch_one(c).await?.try_get("number")?)
             });
-            if requests < most {
+            if requests < FEW {
                 return Ok(audited);
             }
         }
