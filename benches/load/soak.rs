@@ -57,8 +57,8 @@ const KEPT: &str = "soak: seconds' worth of sign-ins' events that the log keeps"
 const EACH: &str = "soak: database without stubs, bytes for each event that is no stub";
 
 /// What must hold at the end, to half-way. A part is short, and its slowest hundredth a matter of luck.
-/// How much the log keeps goes by how much happens in a second, so that is what it is measured by; it is
-/// looked at once a second what may leave, and the pace of a part is not that of its end.
+/// How much the log keeps of sign-ins goes by how much happens in a second, so that is what it is measured
+/// by; it is looked at once a second what may leave, and the pace of a part is not that of its end.
 const SETTLED: [(&str, Bound); 5] = [
     (FLOWS, Bound::AtLeast(0.8)),
     (WITHIN, Bound::AtMost(1.5)),
@@ -80,22 +80,20 @@ pub(crate) async fn soak(
     let stop = CancellationToken::new();
     let mut others = mix::begin(server.address, &parties, &stop);
     let data = folder.join("data");
-    let (mut contents, mut looked) = (vec![Contents::of(&data).await?], Instant::now());
+    let (mut before, mut looked) = (Contents::of(&data).await?, Instant::now());
     for part in 1..=PARTS {
         let backup = WITH_BACKUP.contains(&part).then(|| backup(folder));
         let load = drive(&server, &parties, Work::Flow, AGENTS, length / PARTS as u32).await?;
         if let Some(backup) = backup {
             backup.await??;
         }
-        let (before, now) = (contents[part - 1], Contents::of(&data).await?);
-        let seconds = looked.elapsed().as_secs_f64();
-        looked = Instant::now();
-        contents.push(now);
+        let now = Contents::of(&data).await?;
+        let a_second = (now.events - before.events) / looked.elapsed().as_secs_f64();
+        (before, looked) = (now, Instant::now());
         let part = format!("part {part:>2} of {PARTS}");
         report.add(FLOWS, &part, load.per_second);
         report.add(WITHIN, &part, load.p99);
         report.add(MEMORY, &part, server.usage().memory);
-        let a_second = (now.events - before.events) / seconds;
         report.add("soak: events a second", &part, a_second);
         report.add(KEPT, &part, now.kept / a_second);
         report.add(EACH, &part, now.without_stubs() / now.written());

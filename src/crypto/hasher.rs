@@ -4,6 +4,8 @@
 //! is refused at once. A secret that was proved is remembered in memory as a keyed MAC: every
 //! further proof of it costs one MAC and one comparison.
 
+mod argon2id;
+
 use std::sync::Arc;
 
 use argon2::password_hash::Error;
@@ -14,8 +16,6 @@ use subtle::ConstantTimeEq as _;
 use tokio::{sync::watch, time::Instant};
 use tracing::Instrument;
 use zeroize::Zeroizing;
-
-mod argon2id;
 
 use argon2id::Argon2id;
 

@@ -1,7 +1,10 @@
 //! The keys that network addresses are hashed under, as far as they are held in memory. An agent's is
 //! erased with its owner, by whichever node: every node forgets it when it hears of that.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use dashmap::DashMap;
 
@@ -18,27 +21,48 @@ const OF_AGENTS: &str = "agent/";
 
 /// Keys by their scopes: a day, or an agent.
 #[derive(Default)]
-pub(crate) struct AddressKeys(DashMap<String, Arc<MacKey>>);
+pub(crate) struct AddressKeys {
+    keys: DashMap<String, Arc<MacKey>>,
+    /// How often some were forgotten.
+    forgotten: AtomicU64,
+}
+
+/// A moment before a key was read.
+pub(crate) struct Before(u64);
 
 impl AddressKeys {
     pub(crate) fn get(&self, scope: &str) -> Option<Arc<MacKey>> {
-        self.0.get(scope).map(|key| Arc::clone(&key))
+        self.keys.get(scope).map(|key| Arc::clone(&key))
     }
 
-    pub(crate) fn keep(&self, scope: &str, key: Arc<MacKey>) {
-        if self.0.len() >= KEPT {
-            self.0.clear();
+    /// To be asked for before a key is read that is to be kept.
+    pub(crate) fn now(&self) -> Before {
+        Before(self.forgotten.load(Ordering::SeqCst))
+    }
+
+    /// Keeps a key, unless some were forgotten since it was read: it may be one of them.
+    pub(crate) fn keep(&self, scope: &str, key: Arc<MacKey>, read: &Before) {
+        if self.keys.len() >= KEPT {
+            self.keys.clear();
         }
-        self.0.insert(scope.to_owned(), key);
+        self.keys.insert(scope.to_owned(), key);
+        if self.now().0 != read.0 {
+            self.keys.remove(scope);
+        }
     }
 
     /// Forgets what may have been erased by an event of that stream.
     fn forget(&self, stream: &StreamId) {
-        match stream {
-            StreamId::Agent(agent) => drop(self.0.remove(&format!("{OF_AGENTS}{agent}"))),
+        let is_erased = |scope: &str| match stream {
+            StreamId::Agent(agent) => scope == format!("{OF_AGENTS}{agent}"),
             // Which agents are theirs is not known here, and a key is soon read again.
-            StreamId::Owner(_) => self.0.retain(|scope, _| !scope.starts_with(OF_AGENTS)),
-            _ => {}
+            StreamId::Owner(_) => scope.starts_with(OF_AGENTS),
+            _ => false,
+        };
+        if matches!(stream, StreamId::Agent(_) | StreamId::Owner(_)) {
+            // First, so that whoever has read one by now does not keep it.
+            self.forgotten.fetch_add(1, Ordering::SeqCst);
+            self.keys.retain(|scope, _| !is_erased(scope));
         }
     }
 }
@@ -84,7 +108,7 @@ mod tests {
         };
         let keys = &listeners.address_keys;
         for scope in [&of_one, &of_two, "day/2026-01-01"] {
-            keys.keep(scope, Arc::new(MacKey::from_bytes([7; 32])));
+            keys.keep(scope, Arc::new(MacKey::from_bytes([7; 32])), &keys.now());
         }
         let kept = |scope: &str| keys.get(scope).is_some();
         // When another node ends one of them, then its key is forgotten.
@@ -93,5 +117,10 @@ mod tests {
         // When another node writes about an owner, then no agent's key stays, and the day's does.
         listeners.appended_elsewhere(&[StreamId::Owner(edge::new_owner_id())]);
         assert!(!kept(&of_two) && kept("day/2026-01-01"));
+        // When a key was read before that, and comes to be kept after it, then it is not.
+        let read = keys.now();
+        listeners.appended_elsewhere(&[StreamId::Agent(one)]);
+        keys.keep(&of_one, Arc::new(MacKey::from_bytes([7; 32])), &read);
+        assert!(!kept(&of_one));
     }
 }

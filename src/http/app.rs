@@ -215,6 +215,7 @@ impl App {
         if let Some(key) = self.address_keys.get(scope) {
             return Ok(key);
         }
+        let before = self.address_keys.now();
         let sealed = match self.store.address_key(scope).await? {
             Some(sealed) => sealed,
             None => {
@@ -241,7 +242,7 @@ impl App {
             ));
         };
         let key = Arc::new(MacKey::from_bytes(bytes));
-        self.address_keys.keep(scope, Arc::clone(&key));
+        self.address_keys.keep(scope, Arc::clone(&key), &before);
         Ok(key)
     }
 

@@ -1,6 +1,6 @@
 //! GET and POST /authorize (RFC 6749 §3.1): a website sends its visitor's browser here.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     extract::{RawQuery, Request, State},
@@ -22,7 +22,7 @@ use crate::{
     },
     edge,
     oauth::{self, AuthorizationRequest, ErrorCode, Fault, OAuthError, Parameters, RedirectTarget},
-    store::{NewDetails, NewRequest, Situation, StoreError},
+    store::{HeldRequest, NewDetails, NewRequest, Situation, StoreError},
     trace,
 };
 
@@ -210,25 +210,16 @@ async fn open(
     let parameters_mac = mac_of(app, parameters);
 
     // The newest request that this browser can prove to hold; it stands for the browser. A browser
-    // of ours holds no more than that many: who sends more need not be looked after. Whatever is sent that
-    // proves nothing costs one statement.
+    // of ours holds no more than that many: who sends more need not be looked after.
     let sent: Vec<RequestId> = held.requests().take(COOKIES_PER_BROWSER).copied().collect();
-    let known: HashMap<RequestId, AuthRequest> =
-        app.store.requests(&sent).await?.into_iter().collect();
-    let proves = |id: &&RequestId| {
-        known
-            .get(*id)
-            .is_some_and(|request| app.holds_cookie(held, id, request))
-    };
-    let mut newest: Option<RequestId> = None;
-    for id in sent.iter().filter(proves) {
-        newest = newest.or(Some(*id));
+    let mut known = app.store.held_requests(&sent).await?;
+    known.retain(|known| app.holds_cookie(held, &known.id, &known.state));
+    known.sort_by_key(|known| sent.iter().position(|id| *id == known.id));
+    let mut newest = known.first().map(|known| known.id);
+    let same = |known: &&HeldRequest| known.parameters_mac.as_ref() == Some(&parameters_mac);
+    for HeldRequest { id, .. } in known.iter().filter(same) {
         let seen = app.store.situation(id, None).await?;
-        let same = seen
-            .details
-            .as_ref()
-            .is_some_and(|details| details.parameters_mac == parameters_mac);
-        if same && let Some(opened) = Opened::again(*id, seen, &client.state) {
+        if let Some(opened) = Opened::again(*id, seen, &client.state) {
             return Ok(opened);
         }
     }

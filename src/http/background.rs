@@ -58,7 +58,7 @@ pub(super) async fn sweep(app: Arc<App>, stop: CancellationToken) {
         };
         match swept.await {
             Ok(()) | Err(StoreError::Stopped) => {}
-            Err(error) if !error.is_news() => {
+            Err(error) if !error.is_news("sweep") => {
                 tracing::debug!(%error, "what has ended could not be swept");
             }
             Err(error) => tracing::warn!(%error, "what has ended could not be swept"),

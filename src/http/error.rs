@@ -166,7 +166,7 @@ impl From<StoreError> for ApiError {
             ),
             StoreError::TooLarge => Self::invalid_request("too much data for one event (32 KiB)"),
             error => {
-                if error.is_news() {
+                if error.is_news("requests") {
                     tracing::error!(%error, "the store could not serve a request");
                 } else {
                     tracing::debug!(%error, "the store could not serve a request");

@@ -230,7 +230,7 @@ impl Drop for Taken<'_> {
 fn tell(result: Result<(), StoreError>) {
     match result {
         Ok(()) | Err(StoreError::Stopped) => {}
-        Err(error) if !error.is_news() => {
+        Err(error) if !error.is_news("failures") => {
             tracing::debug!(%error, "failed authentications could not be summed up");
         }
         Err(error) => tracing::warn!(%error, "failed authentications could not be summed up"),

@@ -341,7 +341,7 @@ impl LiveKeys {
                     tracing::error!(%error, "stopping");
                     stop.cancel();
                 }
-                Err(KeysError::Store(error)) if !error.is_news() => {
+                Err(KeysError::Store(error)) if !error.is_news("keys") => {
                     tracing::debug!(%error, "the keys could not be followed");
                 }
                 Err(error) => tracing::warn!(%error, "the keys could not be followed"),

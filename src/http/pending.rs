@@ -8,14 +8,13 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use tokio::sync::Mutex as Turn;
 
 use super::{ApiError, app::App, limit::OverLimit};
 use crate::{domain::ClientId, edge};
@@ -35,32 +34,17 @@ pub(crate) struct Pending {
 }
 
 struct Count {
-    /// What the database said, once it has.
+    /// What the database said; `None` until it has answered, however often it was asked.
     counted: Option<u64>,
     /// When it was asked.
     asked_at: Duration,
     /// What was opened here since.
     since: u64,
-    /// Held by the one who asks for the first time; whoever comes meanwhile waits for it.
-    turn: Arc<Turn<()>>,
-}
-
-impl Count {
-    fn uncounted(now: Duration) -> Self {
-        Self {
-            counted: None,
-            asked_at: now,
-            since: 0,
-            turn: Arc::default(),
-        }
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     Admitted,
-    /// Nothing is known yet: the pages must be counted by one whose turn it is.
-    Uncounted,
     /// The pages must be counted; how many of those opened here the count will include.
     Count {
         included: u64,
@@ -94,11 +78,14 @@ impl Pending {
             return Step::Admitted;
         }
         let mut clients = self.lock();
-        let count = clients
-            .entry(client)
-            .or_insert_with(|| Count::uncounted(now));
+        let count = clients.entry(client).or_insert(Count {
+            counted: None,
+            asked_at: now,
+            since: 0,
+        });
         let Some(counted) = count.counted else {
-            return Step::Uncounted;
+            // Whoever asked first may have gone away, or was not answered: each asks until one is.
+            return Step::Count { included: 0 };
         };
         if counted + count.since < most {
             count.since += 1;
@@ -117,9 +104,11 @@ impl Pending {
     /// Looks again once they are counted.
     fn counted(&self, client: ClientId, counted: u64, included: u64, now: Duration) -> Step {
         let mut clients = self.lock();
-        let count = clients
-            .entry(client)
-            .or_insert_with(|| Count::uncounted(now));
+        let count = clients.entry(client).or_insert(Count {
+            counted: None,
+            asked_at: now,
+            since: included,
+        });
         count.counted = Some(counted);
         count.since = count.since.saturating_sub(included);
         if counted + count.since < self.most.load(Ordering::Relaxed) {
@@ -128,36 +117,6 @@ impl Pending {
         } else {
             Step::Refused
         }
-    }
-
-    /// Looks for room, and has them counted where that is needed: by one at a time while nothing is known.
-    /// If `count` fails, or its caller goes, nothing is known as before and the next one counts.
-    async fn room<E>(
-        &self,
-        client: ClientId,
-        count: impl AsyncFnOnce() -> Result<u64, E>,
-    ) -> Result<Step, E> {
-        let mut step = self.step(client, edge::elapsed());
-        let _turn;
-        if step == Step::Uncounted {
-            _turn = self.turn(client).lock_owned().await;
-            step = self.step(client, edge::elapsed());
-        }
-        let included = match step {
-            Step::Uncounted => 0,
-            Step::Count { included } => included,
-            step => return Ok(step),
-        };
-        let counted = count().await?;
-        Ok(self.counted(client, counted, included, edge::elapsed()))
-    }
-
-    fn turn(&self, client: ClientId) -> Arc<Turn<()>> {
-        let mut clients = self.lock();
-        let count = clients
-            .entry(client)
-            .or_insert_with(|| Count::uncounted(edge::elapsed()));
-        Arc::clone(&count.turn)
     }
 
     /// Forgets counts that are no longer believed.
@@ -171,7 +130,7 @@ impl Pending {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ClientId, Count>> {
-        // Every change leaves an upper bound, or nothing counted yet: there is nothing half done.
+        // Every change leaves a count that is an upper bound: there is nothing half done.
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -182,9 +141,15 @@ impl Pending {
 ///
 /// 429 when too many wait; 503 when they cannot be counted.
 pub(crate) async fn admit(app: &App, client: ClientId, now: Timestamp) -> Result<(), ApiError> {
-    let since = now - app.lifetimes.request;
-    let count = async || app.store.pending_of(&client, since).await;
-    let step = app.pending.room(client, count).await?;
+    let step = match app.pending.step(client, edge::elapsed()) {
+        Step::Count { included } => {
+            let since = now - app.lifetimes.request;
+            let counted = app.store.pending_of(&client, since).await?;
+            app.pending
+                .counted(client, counted, included, edge::elapsed())
+        }
+        step => step,
+    };
     if step == Step::Admitted {
         return Ok(());
     }
@@ -198,11 +163,6 @@ pub(crate) async fn admit(app: &App, client: ClientId, now: Timestamp) -> Result
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
-
-    use futures_util::FutureExt;
-    use tokio::sync::oneshot::error::RecvError;
-
     use super::*;
 
     const NOW: Duration = Duration::from_secs(1_000);
@@ -215,12 +175,12 @@ mod tests {
     fn the_database_is_asked_at_first_and_when_it_is_full() {
         let pending = Pending::new(3);
         let one = client(1);
-        assert_eq!(pending.step(one, NOW), Step::Uncounted);
+        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
         assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
         assert_eq!(pending.step(one, NOW), Step::Admitted);
         // Two here and one from before.
         assert_eq!(pending.step(one, NOW), Step::Refused);
-        assert_eq!(pending.step(client(2), NOW), Step::Uncounted);
+        assert_eq!(pending.step(client(2), NOW), Step::Count { included: 0 });
         let later = NOW + RECOUNT;
         assert_eq!(pending.step(one, later), Step::Count { included: 2 });
         assert_eq!(pending.step(one, later), Step::Refused);
@@ -233,63 +193,42 @@ mod tests {
     }
 
     #[test]
-    fn what_is_opened_while_they_are_counted_again_is_not_lost() {
+    fn nobody_is_admitted_uncounted() {
         let pending = Pending::new(3);
         let one = client(1);
-        assert_eq!(pending.counted(one, 3, 0, NOW), Step::Refused);
-        let later = NOW + RECOUNT;
-        assert_eq!(pending.step(one, later), Step::Count { included: 0 });
-        assert_eq!(pending.counted(one, 1, 0, later), Step::Admitted);
-        assert_eq!(pending.step(one, later), Step::Admitted);
-        assert_eq!(pending.step(one, later), Step::Refused);
-    }
-
-    #[tokio::test]
-    async fn nobody_is_admitted_before_they_are_counted_and_one_counts() {
-        // Given one that counts.
-        let pending = Pending::new(3);
-        let one = client(1);
-        let (tell, told) = tokio::sync::oneshot::channel::<u64>();
-        let mut first = pin!(pending.room(one, async || told.await));
-        assert!(first.as_mut().now_or_never().is_none());
-        // When another comes meanwhile.
-        let mut second = pin!(pending.room(one, async || -> Result<u64, RecvError> {
-            unreachable!("one counts")
-        }));
-        assert!(second.as_mut().now_or_never().is_none());
-        // Then both go by what the first was told.
-        tell.send(2).unwrap();
-        assert_eq!(first.await, Ok(Step::Admitted));
-        assert_eq!(second.await, Ok(Step::Refused));
-    }
-
-    #[tokio::test]
-    async fn a_count_that_failed_or_was_given_up_leaves_it_to_the_next() {
-        let pending = Pending::new(1);
-        let one = client(1);
-        // Given one that hung up while they were counted, and one whose count failed.
-        {
-            let mut gone = pin!(pending.room(one, async || -> Result<u64, ()> {
-                std::future::pending().await
-            }));
-            assert!(gone.as_mut().now_or_never().is_none());
+        // The first is not answered, or goes away meanwhile.
+        for _ in 0..5 {
+            assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
         }
-        assert_eq!(pending.room(one, async || Err(())).await, Err(()));
-        // When the next one comes, then they are counted.
-        let full = pending.room(one, async || Ok::<_, ()>(1)).await;
-        assert_eq!(full, Ok(Step::Refused));
+        // Two asked at the same time: neither is in the other's count.
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        assert_eq!(pending.step(one, NOW), Step::Refused);
+    }
+
+    #[test]
+    fn what_is_opened_while_they_are_counted_again_is_not_lost() {
+        let pending = Pending::new(2);
+        let one = client(1);
+        pending.step(one, NOW);
+        assert_eq!(pending.counted(one, 1, 0, NOW), Step::Admitted);
+        let later = NOW + RECOUNT;
+        assert_eq!(pending.step(one, later), Step::Count { included: 1 });
+        pending.set(3);
+        assert_eq!(pending.step(one, later), Step::Admitted);
+        assert_eq!(pending.counted(one, 2, 1, later), Step::Refused);
     }
 
     #[test]
     fn an_old_count_is_forgotten_and_asked_for_again() {
         let pending = Pending::new(3);
         let one = client(1);
-        assert_eq!(pending.step(one, NOW), Step::Uncounted);
-        assert_eq!(pending.counted(one, 0, 0, NOW), Step::Admitted);
+        pending.step(one, NOW);
+        pending.counted(one, 0, 0, NOW);
         pending.forget(NOW + BELIEVED - Duration::from_secs(1));
         assert_eq!(pending.step(one, NOW), Step::Admitted);
         pending.forget(NOW + BELIEVED);
-        assert_eq!(pending.step(one, NOW), Step::Uncounted);
+        assert_eq!(pending.step(one, NOW), Step::Count { included: 0 });
         // It went while they were being counted.
         pending.forget(NOW + BELIEVED);
         assert_eq!(pending.counted(one, 2, 0, NOW), Step::Admitted);

@@ -291,8 +291,7 @@ impl Store {
                 }
             });
             let is_last = bodies.len() < READ_AT_ONCE;
-            segment.add(bodies).await;
-            if is_last {
+            if !segment.add(bodies).await || is_last {
                 break;
             }
         }

@@ -61,9 +61,10 @@ pub struct LogEntry {
     pub text: Box<RawValue>,
 }
 
-/// Events that are read in their order whatever is asked of them; and most requests of an agent or a client
-/// whose streams are read instead when there are more.
-const FEW: u64 = 1000;
+/// With no more events behind the position they are read in their order, whatever is asked of them.
+const FEW: u64 = 200;
+/// Most events of an agent or a client that are read, stream by stream, for one page.
+const MOST: u64 = 5_000;
 
 /// What the log still holds of an archived event.
 #[derive(Serialize)]
@@ -127,35 +128,34 @@ impl Store {
         })
     }
 
-    /// The way to the events that fit on which the fewest are looked at: through their streams, unless
-    /// those are many, or more than there are events behind the position.
+    /// The way to the events that fit on which the fewest are looked at.
     async fn walk(&self, filter: &AuditFilter) -> Result<Audited, StoreError> {
         let behind = self.head.borrow().saturating_sub(filter.after);
-        // As for a tail: few events, whatever is asked of them.
         if behind <= FEW {
             return Ok(sql::audit::IN_ORDER);
         }
         if filter.stream.is_some() {
             return Ok(sql::audit::OF_STREAM);
         }
-        for (holder, count, audited) in [
+        for (holder, events, audited) in [
             (
                 &filter.agent_id,
-                sql::audit::COUNT_OF_AGENT,
+                sql::audit::EVENTS_OF_AGENT,
                 sql::audit::OF_AGENT,
             ),
             (
                 &filter.client_id,
-                sql::audit::COUNT_OF_CLIENT,
+                sql::audit::EVENTS_OF_CLIENT,
                 sql::audit::OF_CLIENT,
             ),
         ] {
             let Some(holder) = holder else { continue };
-            let requests = on!(Pool, &self.pool, count, |c, sql| {
-                let query = sqlx::query(sql).bind(holder).bind(as_i64(FEW));
+            let events = on!(Pool, &self.pool, events, |c, sql| {
+                // A request has one event at least.
+                let query = sqlx::query(sql).bind(holder).bind(as_i64(MOST + 1));
                 as_u64(query.fetch_one(c).await?.try_get("number")?)
             });
-            if requests < FEW {
+            if events <= MOST.min(behind) {
                 return Ok(audited);
             }
         }

@@ -117,13 +117,15 @@ impl StoreError {
         }
     }
 
-    /// Whether the log is to be told of it: not when the writer has, nor when whoever met the same a
-    /// moment ago has. Whoever asks tells, or counts as having told.
+    /// Whether the log is to be told that `part` of the server has met it: not when the writer has told of
+    /// it. That the database cannot be used, whoever met it first tells for all; everything else is told
+    /// for each part. Whoever asks tells, or counts as having told.
     #[must_use]
-    pub fn is_news(&self) -> bool {
+    pub fn is_news(&self, part: &str) -> bool {
         match self {
             Self::Unavailable(Trouble { is_told: true, .. }) => false,
-            error => is_news(&error.to_string()),
+            Self::Unavailable(trouble) => is_news(&trouble.to_string()),
+            error => is_news(&format!("{part}: {error}")),
         }
     }
 

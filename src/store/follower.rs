@@ -85,7 +85,7 @@ pub fn hear_others(
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        if error.is_news() {
+                        if error.is_news("others") {
                             tracing::warn!(%error, "what other nodes appended could not be read");
                         }
                         break;
@@ -105,7 +105,7 @@ async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {
         match read {
             Ok(()) => {}
             Err(StoreError::Stopped) => return,
-            Err(error) if !error.is_news() => {
+            Err(error) if !error.is_news(follower.name()) => {
                 tracing::debug!(%error, follower = follower.name(), "a follower is held up");
             }
             Err(error) => {

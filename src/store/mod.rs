@@ -21,6 +21,7 @@ mod error;
 mod files;
 mod follower;
 mod grants;
+mod held;
 mod keys;
 mod lists;
 mod lock;
@@ -31,7 +32,6 @@ mod patience;
 mod people;
 mod projection;
 mod register;
-mod requests;
 mod restore;
 mod rewrap;
 mod situation;
@@ -60,6 +60,7 @@ pub use database::{InvalidDatabaseUrl, sqlite_file};
 pub use error::StoreError;
 pub use follower::{follow, hear_others};
 pub use grants::{GrantFilter, LivingGrant};
+pub use held::HeldRequest;
 pub use keys::{KeyMaterial, NewKey, NewKeys, Rotated};
 pub use lists::{Listed, Page};
 pub use measures::Measures;
@@ -83,7 +84,6 @@ use batch::sealed_under;
 use database::{Pool, Target, Writable, on};
 use files::Files;
 use lock::FileLock;
-use statistics::Registered;
 use writer::{Writer, WriterHandle};
 
 use crate::edge::Clock;
@@ -101,7 +101,6 @@ pub struct Store {
     measures: Arc<Measures>,
     /// Fingerprint of the master key that this process seals under.
     seal: Arc<OnceLock<String>>,
-    registered: Registered,
 }
 
 /// The parts of a store that its owner must keep until the very end.
@@ -240,7 +239,6 @@ impl Opened {
             clock,
             measures,
             seal,
-            registered: Registered::default(),
         };
         let guard = StoreGuard {
             writer: tokio::spawn(writer.run()),

@@ -177,6 +177,12 @@ pub(crate) const REQUEST_ROWS: Text = texts!(
     "select id, version, position, client_id, agent_id, owner_id, state from requests where id in",
     ""
 );
+/// Requests by their ids, with what tells a reload while they wait.
+pub(crate) const HELD_REQUESTS: Text = texts!(
+    "select r.id as id, r.state as body, d.parameters_mac as parameters_mac
+     from requests r left join request_details d on d.request_id = r.id where r.id in",
+    ""
+);
 pub(crate) const AGENT_ROWS: Text = texts!(
     "select id, version, position, '' as client_id, cast(null as text) as agent_id, owner_id, state
      from agents where id in",
@@ -310,11 +316,8 @@ pub(crate) const LIST_OWNERS: Text = both(
      from owners o left join people p on p.owner_id = o.id
      where o.position > $1 order by o.position limit $2",
 );
-/// `$1` the position behind which agents and clients are counted.
 pub(crate) const STATISTICS: Text = both(
-    "select (select coalesce(max(position), 0) from events) as position,
-            (select count(*) from agents where position > $1) as agents,
-            (select count(*) from clients where position > $1) as clients,
+    "select (select count(*) from agents) as agents, (select count(*) from clients) as clients,
             (select value from statistics where name = 'sign_ins') as sign_ins",
 );
 /// Requests of a client from an id on, which no agent has authenticated: ids are ordered by time.

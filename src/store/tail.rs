@@ -29,9 +29,15 @@ pub fn tail(
                 let seen = if store.is_shared() { store.last_position().await? } else { here };
                 Ok::<_, StoreError>((seen, store.audit(&filter).await?))
             };
-            let Ok((seen, page)) = read.await else {
-                tokio::time::sleep(PAUSE).await;
-                continue;
+            let (seen, page) = match read.await {
+                Ok(read) => read,
+                Err(error) => {
+                    if error.is_news("tail") {
+                        tracing::error!(%error, "the log could not be followed");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
             };
             let is_full = page.len() >= filter.limit as usize;
             // What did not fit need not be looked at again.

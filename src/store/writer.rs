@@ -197,7 +197,7 @@ impl Writer {
         let trouble = error.trouble();
         let is_news = match trouble {
             Some(_) => trouble != self.trouble,
-            None => error.is_news(),
+            None => error.is_news("writer"),
         };
         if is_news {
             tracing::error!(%error, "nothing can be committed");

@@ -3,7 +3,7 @@
 //! Taken anew for each hash, now by one thread and now by another, those 19 MiB leave holes of that
 //! size in the allocator's heaps: under a flood of wrong secrets the process grew to 320 MiB.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use argon2::password_hash::Error;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
@@ -85,22 +85,19 @@ impl Argon2id {
         // What the hash before left in the memory does not matter: the first pass overwrites it all.
         let mut memory = self.take(argon2.params().block_count())?;
         let done = argon2.hash_password_into_with_memory(secret, salt, output, &mut memory);
-        self.free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(memory);
+        self.free().push(memory);
         done?;
         Ok(Output::new(output)?)
     }
 
+    fn free(&self) -> MutexGuard<'_, Vec<Memory>> {
+        // Nobody leaves a list half done.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Memory of at least so many blocks.
     fn take(&self, blocks: usize) -> Result<Memory, Error> {
-        let free = self
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let mut memory = free.unwrap_or_default();
+        let mut memory = self.free().pop().unwrap_or_default();
         let missing = blocks.saturating_sub(memory.len());
         memory
             .try_reserve_exact(missing)

@@ -309,7 +309,7 @@ fn of_log() -> Vec<Operation> {
             .says("By its `sid`. From the answer on its code and every token of it is dead at every endpoint.")
             .answers(204, "Ended; a second time changes nothing."),
         listing(administered(get("/api/admin/audit-log", "readAuditLog", "Read the audit log"), LOG), text_like("^[0-9]+$"))
-            .says("Events as they were written, in JSON, one a line, or as a live tail: as `Accept` asks. That the log was read is itself an event. A tail sends `event` events with the position as `id`; it begins at the end of the log unless `after` or `Last-Event-ID` says otherwise.")
+            .says("Events as they were written, in JSON, one a line, or as a live tail: as `Accept` asks. That the log was read is itself an event. A tail sends `event` events with the position as `id`, and first one that has an `id` alone: where it begins, which is the end of the log unless `after` or `Last-Event-ID` says otherwise.")
             .query("stream", text(), "Of this stream alone, as in `agent/agent_...`.")
             .query("type", text(), "Of this type alone, as in `AgentAuthenticated`.")
             .query("agent_id", id(AgentId::PREFIX), "About this agent alone.")

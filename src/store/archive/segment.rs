@@ -5,6 +5,7 @@ use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    panic::resume_unwind,
     path::{Path, PathBuf},
 };
 
@@ -49,9 +50,9 @@ impl Writing {
         Self { pages, done }
     }
 
-    /// Adds events' texts. What goes wrong is told by [`Self::finish`].
-    pub(super) async fn add(&self, bodies: Vec<String>) {
-        let _ = self.pages.send(Some(bodies)).await;
+    /// Adds events' texts; false when something went wrong, which [`Self::finish`] tells.
+    pub(super) async fn add(&self, bodies: Vec<String>) -> bool {
+        self.pages.send(Some(bodies)).await.is_ok()
     }
 
     /// Makes it durable under its name.
@@ -60,6 +61,7 @@ impl Writing {
         match self.done.await {
             Ok(Ok(Some(segment))) => Ok(segment),
             Ok(Err(error)) => Err(error),
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             // The process is shutting down.
             Ok(Ok(None)) | Err(_) => Err(StoreError::Stopped.into()),
         }

@@ -58,8 +58,13 @@ macro_rules! audited {
 
 /// From a position on.
 pub(crate) const IN_ORDER: Audited = audited!("", "position");
-/// Through the stream `$3`, in which versions stand in the order of positions.
-pub(crate) const OF_STREAM: Audited = audited!("stream = $3 and", "version");
+/// Through the stream `$3`, in which versions stand in the order of positions: from where `$1` is its event,
+/// as when it is read page by page.
+pub(crate) const OF_STREAM: Audited = audited!(
+    "stream = $3 and version > coalesce(
+            (select version from events where position = $1 and stream = $3), 0) and",
+    "version"
+);
 /// Through the streams of the agent `$5`.
 pub(crate) const OF_AGENT: Audited = audited!(
     "stream in (select 'agent/' || $5
@@ -73,15 +78,15 @@ pub(crate) const OF_CLIENT: Audited = audited!(
     "position"
 );
 
-/// How many requests an agent has, counted up to `$2`.
-pub(crate) const COUNT_OF_AGENT: Text = both(
-    "select count(*) as number from
-     (select 1 from requests where agent_id = $1 limit $2) as counted",
+/// How many events the requests of an agent have, of `$2` requests at most.
+pub(crate) const EVENTS_OF_AGENT: Text = both(
+    "select cast(coalesce(sum(version), 0) as bigint) as number from
+     (select version from requests where agent_id = $1 limit $2) as counted",
 );
-/// How many requests a client has, counted up to `$2`.
-pub(crate) const COUNT_OF_CLIENT: Text = both(
-    "select count(*) as number from
-     (select 1 from requests where client_id = $1 limit $2) as counted",
+/// How many events the requests of a client have, of `$2` requests at most.
+pub(crate) const EVENTS_OF_CLIENT: Text = both(
+    "select cast(coalesce(sum(version), 0) as bigint) as number from
+     (select version from requests where client_id = $1 limit $2) as counted",
 );
 
 /// The version at which a request's code was redeemed.

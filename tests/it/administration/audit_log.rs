@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     log::{acts, history},
-    support::{Agent, Api, Client, on_both_databases},
+    support::{Agent, Api, Authorize, Client, on_both_databases},
 };
 
 /// Two agents, each signed in to a website of its own.
@@ -140,6 +140,53 @@ on_both_databases! {
             format!("agent_id={}&stream=agent/{}", agent.id, other_agent.id),
         ] {
             assert_eq!(history(&api, &nothing).await, [Value::Null; 0], "{nothing}");
+        }
+    }
+
+    async fn a_long_log_is_filtered_as_a_short_one_is(env: Env) {
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        let [(client, agent, id), (_, other_agent, other_id)] = lived(&api).await;
+        // Too many events for reading all of them instead.
+        let crowd = api.create_client(json!({})).await;
+        for _ in 0..210 {
+            api.authorize(&Authorize::new(&crowd)).await;
+        }
+        let all = acts(&api, "").await;
+        let (stream, others) = (format!("auth_request/{id}"), format!("auth_request/{other_id}"));
+        let (of_agent, of_client) = (format!("agent/{}", agent.id), format!("client/{}", client.id));
+        let (of_other, of_crowd) = (format!("agent/{}", other_agent.id), format!("client/{}", crowd.id));
+        for (query, streams, of_type) in [
+            (format!("stream={stream}"), vec![&stream], None),
+            (format!("stream={of_crowd}"), vec![&of_crowd], None),
+            (format!("stream={stream}&type=CodeRedeemed"), vec![&stream], Some("CodeRedeemed")),
+            (format!("stream={others}&agent_id={}", agent.id), vec![], None),
+            (format!("agent_id={}", agent.id), vec![&stream, &of_agent], None),
+            (format!("client_id={}", client.id), vec![&stream, &of_client], None),
+            (format!("agent_id={}&client_id={}", agent.id, client.id), vec![&stream], None),
+            (format!("agent_id={}&client_id={}", agent.id, crowd.id), vec![], None),
+            (format!("agent_id={}&type=CodeIssued", other_agent.id), vec![&others], Some("CodeIssued")),
+            (format!("agent_id={}&until=2120-01-01T00:00:00Z", other_agent.id), vec![&others, &of_other], None),
+        ] {
+            let fits = |event: &&Value| {
+                streams.iter().any(|stream| event["stream"] == **stream)
+                    && of_type.is_none_or(|of_type| event["type"] == of_type)
+            };
+            let expected: Vec<Value> = all.iter().filter(fits).cloned().collect();
+            assert_eq!(history(&api, &query).await, expected, "{query}");
+            let mut paged = Vec::new();
+            let mut after = "0".to_owned();
+            loop {
+                let path = format!("/audit-log?limit=2&after={after}&{query}");
+                let page = api.admin(Method::GET, &path, None).await.expect(200).json;
+                paged.extend(page["items"].as_array().unwrap().iter().cloned());
+                let Some(next) = page["next"].as_str() else { break };
+                next.clone_into(&mut after);
+            }
+            assert_eq!(paged, expected, "{query}");
+            let last = api.admin(Method::GET, &format!("/audit-log?last=2&{query}"), None).await;
+            let newest = &expected[expected.len().saturating_sub(2)..];
+            assert_eq!(last.expect(200).json["items"], json!(newest), "{query}");
         }
     }
 

@@ -3,7 +3,6 @@
 import socket
 import threading
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing_extensions import Self
 
 
@@ -18,12 +17,7 @@ class Listener(ABC):
         threading.Thread(target=self._listen, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         # What a thread waits in is not ended by closing alone.
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 
 from .listener import Listener
 
@@ -22,14 +21,9 @@ class Peer(Listener):
         self._ended = threading.Event()
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._ended.set()
-        super().__exit__(kind, error, traceback)
+        super().__exit__(*raised)
 
     def _serve(self, connection: socket.socket) -> None:
         connection.recv(65536)
