@@ -185,8 +185,9 @@ pub(super) async fn update(
     Ok(Json(shown(&id, &owner, Some(&to.name), Some(&to.email))))
 }
 
-/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, and
-/// nothing by other nodes as soon as they hear of it; their agents have ended with all that they signed in to. A second time changes nothing.
+/// DELETE /api/admin/owners/{id}: erases the person. From the answer on nothing of them is known here, nor
+/// at other nodes once they hear of it; their agents have ended with all that they signed in to. A second
+/// time changes nothing.
 pub(super) async fn erase(
     State(app): State<Arc<App>>,
     administrator: Administrator,
