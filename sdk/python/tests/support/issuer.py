@@ -54,7 +54,7 @@ class Issuer:
             time.sleep(0.02)
         return self
 
-    def __exit__(self, *raised: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         self._program.terminate()
         self._program.wait()
         self._log.close()
