@@ -18,6 +18,7 @@ mod flow;
 mod machine;
 mod mix;
 mod null;
+mod plan;
 mod report;
 mod servers;
 mod soak;
@@ -39,80 +40,13 @@ use client::Result;
 use drive::{Load, Work, drive, push_latency};
 use flow::STEPS;
 use machine::{Log, Place, durable_writes};
+use plan::Plan;
 use report::Report;
 use servers::{Party, Server, Usage};
 
 /// Signatures of ID tokens; the null server signs nothing.
 const ALGORITHMS: [&str; 3] = ["ES256", "EdDSA", "RS256"];
 const NULL: &str = "null server";
-
-/// How much is measured.
-struct Plan {
-    repetitions: usize,
-    /// How long each single load lasts.
-    length: Duration,
-    /// Callers of the store at a time.
-    callers: &'static [usize],
-    /// Agents at a time.
-    agents: &'static [usize],
-    /// Pages that wait meanwhile.
-    pages: Vec<usize>,
-    /// Sign-ins whose push is timed.
-    samples: usize,
-}
-
-impl Plan {
-    fn full() -> Self {
-        Self {
-            repetitions: 3,
-            length: Duration::from_secs(3),
-            callers: &[1, 16, 64, 256],
-            agents: &[1, 16, 64],
-            pages: vec![0, 1_000],
-            samples: 500,
-        }
-    }
-
-    fn short() -> Self {
-        Self {
-            repetitions: 1,
-            length: Duration::from_millis(100),
-            callers: &[1, 8],
-            agents: &[1, 4],
-            pages: vec![0, 10],
-            samples: 5,
-        }
-    }
-
-    /// Whether it only shows that everything still works.
-    fn is_short(&self) -> bool {
-        self.length < Duration::from_secs(1)
-    }
-
-    /// Reads the arguments. Cargo says `--bench` only when it is asked for figures.
-    fn of(arguments: &[String]) -> Result<Self> {
-        let says = |word: &str| arguments.iter().any(|argument| argument == word);
-        let mut plan = if says("--short") || !says("--bench") {
-            Self::short()
-        } else {
-            Self::full()
-        };
-        let mut rest = arguments
-            .iter()
-            .filter(|a| !["--short", "--bench"].contains(&a.as_str()));
-        while let Some(argument) = rest.next() {
-            match (argument.as_str(), rest.next()) {
-                ("--pages", Some(number)) => plan.pages = vec![0, number.parse()?],
-                ("--repetitions", Some(number)) => plan.repetitions = number.parse()?,
-                _ => {
-                    let known = "--short, --pages <number>, --repetitions <number>";
-                    return Err(format!("{argument}? known are {known}").into());
-                }
-            }
-        }
-        Ok(plan)
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<()> {

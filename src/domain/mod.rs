@@ -20,6 +20,7 @@ mod maintenance;
 mod owner;
 mod pkce;
 mod policy;
+mod reading;
 mod redirect_uri;
 mod scope;
 mod stream;
@@ -39,10 +40,7 @@ pub use client::{
     AuthMethod, Client, ClientFact, ClientRegistered, ClientRevoked, GrantType, RotationRefusal,
     SubjectKind, TokenAlgorithm, UnknownAlgorithm, UpdateRefusal,
 };
-pub use event::{
-    Actor, Envelope, Fact, FactError, Metadata, Recorded, SecretRotated, Upcaster, decode,
-    is_event_type, newest_schema,
-};
+pub use event::{Actor, Envelope, Fact, Metadata, Recorded, SecretRotated, is_event_type};
 pub use id::*;
 pub use keys::{
     DerivationKeyFact, DueStep, Key, KeyActivated, KeyCompromised, KeyEnd, KeyGenerated, KeyGroup,
@@ -57,6 +55,7 @@ pub use owner::{
 };
 pub use pkce::{CodeChallenge, CodeVerifier, InvalidPkce};
 pub use policy::{Binding, CutOff, Lifetimes, Standing};
+pub use reading::{FactError, Upcaster, decode, newest_schema};
 pub use redirect_uri::{InvalidRedirectUri, RedirectUri, display_origin, same_origin};
 pub use scope::{InvalidScope, Scope};
 pub use stream::{InvalidStream, StreamId};

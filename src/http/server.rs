@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -15,7 +15,7 @@ use super::{
     StartError,
     admin::Administrator,
     app::App,
-    background::{end_with_the_writer, sweep, until_a_part_fails},
+    background::{Parts, end_with_the_writer, sweep},
     bootstrap::{self, Started},
     failures::Failures,
     first_start::FirstStart,
@@ -46,7 +46,7 @@ pub struct Server {
     store: Arc<Store>,
     failures: Arc<Failures>,
     stop: CancellationToken,
-    tasks: JoinSet<()>,
+    parts: Parts,
     guard: StoreGuard,
 }
 
@@ -95,35 +95,49 @@ impl Server {
         let reloader = Reloader::of(&app);
         let keys = Arc::clone(&app.keys);
 
-        let mut tasks = JoinSet::new();
+        let mut parts = Parts::default();
         // From here on, before anybody can subscribe.
         let others = hear_others(Arc::clone(&store), listeners, stop.clone());
         let app = Arc::new(app);
         let most = room::connections(bootstrap::descriptors());
-        let mut listen = |listener, served, most| {
+        let mut listen = |name, listener, served, most| {
             let router = router(Arc::clone(&app), served);
             let (timeouts, measures) = (config.timeouts(), Arc::clone(&app.measures.connections));
             let listening = Listening::new(router, timeouts, measures, stop.clone(), most);
-            tasks.spawn(listening.run(listener));
+            parts.spawn(name, listening.run(listener));
         };
         match apart {
-            None => listen(listener, Served::Everything, most),
+            None => listen("listener", listener, Served::Everything, most),
             Some(apart) => {
                 if let Some(address) = administration {
                     tracing::info!(%address, "administration and metrics are served apart");
                 }
-                listen(listener, Served::WithoutAdministration, most);
-                listen(apart, Served::Administration, room::OF_ADMINISTRATION);
+                listen("listener", listener, Served::WithoutAdministration, most);
+                listen(
+                    "administration",
+                    apart,
+                    Served::Administration,
+                    room::OF_ADMINISTRATION,
+                );
             }
         }
         Whereabouts::new(&issuer, administration.unwrap_or(address)).leave(&config.database_url());
-        tasks.spawn(follow(Arc::clone(&store), stop.clone()));
-        tasks.spawn(others);
-        tasks.spawn(keys.keep(stop.clone()));
-        tasks.spawn(Arc::clone(&failures).keep(Arc::clone(&store), stop.clone()));
-        tasks.spawn(end_with_the_writer(Arc::clone(&store), stop.clone()));
-        tasks.spawn(sweep(Arc::clone(&app), stop.clone()));
-        tasks.spawn(retain(Arc::clone(&store), config.retention(), stop.clone()));
+        parts.spawn("projections", follow(Arc::clone(&store), stop.clone()));
+        parts.spawn("other nodes' appends", others);
+        parts.spawn("keys", keys.keep(stop.clone()));
+        parts.spawn(
+            "credential failures",
+            Arc::clone(&failures).keep(Arc::clone(&store), stop.clone()),
+        );
+        parts.spawn(
+            "end with the writer",
+            end_with_the_writer(Arc::clone(&store), stop.clone()),
+        );
+        parts.spawn("sweep", sweep(Arc::clone(&app), stop.clone()));
+        parts.spawn(
+            "archive",
+            retain(Arc::clone(&store), config.retention(), stop.clone()),
+        );
         Ok(Self {
             address,
             administration,
@@ -134,7 +148,7 @@ impl Server {
             store,
             failures,
             stop,
-            tasks,
+            parts,
             guard,
         })
     }
@@ -201,17 +215,14 @@ impl Server {
             store,
             failures,
             stop,
-            mut tasks,
+            mut parts,
             guard,
             ..
         } = self;
-        until_a_part_fails(&mut tasks, &stop).await;
-        let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE + MARGIN, all).await.is_err() {
+        parts.until_one_fails(&stop).await;
+        if !parts.finish(GRACE + MARGIN).await {
             tracing::warn!("some requests took too long and were cut off");
-            tasks.shutdown().await;
         }
-        drop(tasks);
         failures.finish(&store, MARGIN).await;
         drop(store);
         // Connections that were cut off may be reading a moment longer.

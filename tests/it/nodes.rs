@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::{
-    log::{Place, history},
+    log::{history, node::Place},
     support::{
         Api, Authorize, Backend, Env, TestServer, Tokens,
         process::{Process, arbitrary_text, eventually, free_port},

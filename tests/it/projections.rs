@@ -11,7 +11,7 @@ use auth_agent::{
 };
 
 use crate::{
-    log::Place,
+    log::node::Place,
     support::{Backend, on_both_databases},
 };
 

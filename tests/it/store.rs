@@ -13,7 +13,7 @@ use proptest::prelude::{ProptestConfig, proptest};
 
 use self::world::{Command, World, batches};
 use crate::{
-    log::Place,
+    log::node::Place,
     support::{Backend, Env},
 };
 

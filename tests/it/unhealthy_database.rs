@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    log::Place,
+    log::node::Place,
     support::{
         Backend, Env,
         process::{eventually, locked},

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    log::{Place, acts},
+    log::{acts, node::Place},
     support::{
         Api, on_both_databases,
         process::{Process, eventually, free_port},

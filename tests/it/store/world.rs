@@ -18,7 +18,7 @@ use proptest::{
     sample::Index,
 };
 
-use crate::log::{Node, Place};
+use crate::log::node::{Node, Place};
 
 /// What the registered requests' challenge is (`c` 43 times), as the transformation of a verifier.
 const RIGHT: &str = "ccccccccccccccccccccccccccccccccccccccccccc";
