@@ -1,5 +1,7 @@
 //! Lists for administration, paged by the order in which things were registered, and counts.
 
+use std::{fmt::Display, str::FromStr};
+
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use sqlx::Row;
@@ -209,17 +211,32 @@ impl Store {
         after: &str,
     ) -> Result<Vec<RequestId>, StoreError> {
         const PAGE: i64 = 200;
+        self.ids(text, holder, after, PAGE).await
+    }
+
+    /// The next ids behind one, at most so many, of what somebody has.
+    pub(super) async fn ids<I>(
+        &self,
+        text: sql::Text,
+        holder: &str,
+        after: &str,
+        most: i64,
+    ) -> Result<Vec<I>, StoreError>
+    where
+        I: FromStr<Err: Display>,
+    {
         on!(Pool, &self.pool, text, |c, sql| {
             let rows = sqlx::query(sql)
                 .bind(holder)
                 .bind(after)
-                .bind(PAGE)
+                .bind(most)
                 .fetch_all(c)
                 .await?;
             rows.iter()
                 .map(|row| {
                     let id: String = row.try_get("id")?;
-                    id.parse().map_err(|e| StoreError::Corrupt(format!("{e}")))
+                    id.parse()
+                        .map_err(|error: I::Err| StoreError::Corrupt(error.to_string()))
                 })
                 .collect()
         })

@@ -200,21 +200,18 @@ impl Store {
 
     /// Agents of an owner, in pages by id.
     async fn agents_of(&self, owner: &OwnerId, after: &str) -> Result<Vec<AgentId>, StoreError> {
-        on!(Pool, &self.pool, sql::AGENTS_OF_OWNER, |c, sql| {
-            let rows = sqlx::query(sql)
-                .bind(owner.to_string())
-                .bind(after)
-                .bind(PAGE)
-                .fetch_all(c)
-                .await?;
-            rows.iter()
-                .map(|row| {
-                    let id: String = row.try_get("id")?;
-                    id.parse()
-                        .map_err(|error| StoreError::Corrupt(format!("{error}")))
-                })
-                .collect()
-        })
+        self.ids(sql::AGENTS_OF_OWNER, &owner.to_string(), after, PAGE)
+            .await
+    }
+
+    /// The person that an owner id stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Unavailable`] when the database does not answer.
+    pub async fn person(&self, owner: &OwnerId) -> Result<Option<Person>, StoreError> {
+        let known = self.known_person(owner).await?;
+        Ok(known.map(|known| known.person))
     }
 
     async fn known_person(&self, owner: &OwnerId) -> Result<Option<Known>, StoreError> {

@@ -221,27 +221,10 @@ pub(crate) const CLEAR_PROJECTIONS: [Text; 5] = [
 
 // ---- reading for a decision ----------------------------------------------------------------
 
-/// `$1` request, `$2` agent (or null: the one that signed in). Everything that a decision about a
-/// request may look at, in one statement and so of one moment. The keys that have not ended are one
-/// row: `purpose id version activated`, separated by commas.
-pub(crate) const SITUATION: Text = Text {
-    sqlite: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
-            d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
-            null as name, null as email
-        from requests r left join request_details d on d.request_id = r.id where r.id = $1
-        union all select 'client', c.id, c.version, c.state, null, null, null, null, null, null, null
-        from clients c where c.id = (select client_id from requests where id = $1)
-        union all select 'agent', a.id, a.version, a.state, null, null, null, null, null, null, null
-        from agents a where a.id = coalesce($2, (select agent_id from requests where id = $1))
-        union all select 'owner', o.id, o.version, o.state, null, null, null, null, null, null, null
-        from owners o where o.id = (select owner_id from agents
-            where id = coalesce($2, (select agent_id from requests where id = $1)))
-        union all select 'person', p.owner_id, 0, null, null, null, null, null, null, p.name, p.email
-        from people p where p.owner_id = (select owner_id from requests where id = $1)
-        union all select 'keys', '', 0, coalesce(group_concat(k.purpose || ' ' || k.id || ' ' || k.version
-            || ' ' || coalesce(k.activated, 0)), ''), null, null, null, null, null, null, null
-        from keys k where k.ended = 0",
-    postgres: "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
+macro_rules! situation {
+    ($clock:literal) => {
+        concat!(
+            "select 'request' as kind, r.id as id, r.version as version, r.state as body, d.state as state, d.nonce as nonce,
             d.address_hash as address_hash, d.address_key as address_key, d.parameters_mac as parameters_mac,
             null as name, null as email
         from requests r left join request_details d on d.request_id = r.id where r.id = $1
@@ -256,9 +239,22 @@ pub(crate) const SITUATION: Text = Text {
         from people p where p.owner_id = (select owner_id from requests where id = $1)
         union all select 'keys', '', 0, coalesce(string_agg(k.purpose || ' ' || k.id || ' ' || k.version
             || ' ' || coalesce(k.activated, 0), ','), ''), null, null, null, null, null, null, null
-        from keys k where k.ended = 0
+        from keys k where k.ended = 0",
+            $clock
+        )
+    };
+}
+
+/// `$1` request, `$2` agent (or null: the one that signed in). Everything that a decision about a
+/// request may look at, in one statement and so of one moment. The keys that have not ended are one
+/// row: `purpose id version activated`, separated by commas.
+pub(crate) const SITUATION: Text = Text {
+    sqlite: situation!(""),
+    postgres: situation!(
+        "
         union all select 'clock', '', (extract(epoch from clock_timestamp()) * 1000000)::bigint,
-            null, null, null, null, null, null, null, null",
+            null, null, null, null, null, null, null, null"
+    ),
 };
 
 pub(crate) const AGENT: Text = both("select version, state as body from agents where id = $1");

@@ -90,27 +90,6 @@ impl Store {
         })
     }
 
-    /// The person that an owner id stands for.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError::Unavailable`] when the database does not answer.
-    pub async fn person(&self, owner: &OwnerId) -> Result<Option<Person>, StoreError> {
-        on!(Pool, &self.pool, sql::PERSON, |c, sql| {
-            let row = sqlx::query(sql)
-                .bind(owner.to_string())
-                .fetch_optional(c)
-                .await?;
-            row.map(|row| {
-                Ok(Person {
-                    email: row.try_get("email")?,
-                    name: row.try_get("name")?,
-                })
-            })
-            .transpose()
-        })
-    }
-
     /// The owner with that address, by the keyed hash of the normalised address.
     ///
     /// # Errors
