@@ -47,17 +47,6 @@ async fn still_waits(api: &Api, page: &WaitingPage) {
     );
 }
 
-/// The types of a request's events.
-async fn types(api: &Api, page: &WaitingPage) -> Vec<String> {
-    let events = api
-        .audit_log(&format!("stream=auth_request/{}", page.request_id))
-        .await;
-    events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 on_both_databases! {
     async fn unknown_agent_and_wrong_secret_are_indistinguishable(env: Env) {
         let api = env.api().await;
@@ -99,7 +88,7 @@ on_both_databases! {
             }
         }
         assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-        assert_eq!(types(&api, &page).await, ["Created"], "a failed guess is no event");
+        assert_eq!(api.event_types(&page).await, ["Created"], "a failed guess is no event");
     }
 
     async fn one_request_one_agent(env: Env) {
@@ -113,7 +102,7 @@ on_both_databases! {
         for loser in replies.iter().filter(|reply| reply.status != 200) {
             refused(loser, 409, "request_closed");
         }
-        assert_eq!(types(&api, &page).await, ["Created", "AgentAuthenticated", "CodeIssued"]);
+        assert_eq!(api.event_types(&page).await, ["Created", "AgentAuthenticated", "CodeIssued"]);
     }
 
     async fn authenticate_is_idempotent_for_the_same_agent(env: Env) {
@@ -140,7 +129,7 @@ on_both_databases! {
         api.redeem(&client, &code, &asked.pkce.verifier).await.expect(200);
         again().await;
         let expected = ["Created", "AgentAuthenticated", "CodeIssued", "CodeRedeemed"];
-        assert_eq!(types(&api, &page).await, expected);
+        assert_eq!(api.event_types(&page).await, expected);
     }
 
     async fn the_sign_in_records_who_with_what_and_how(env: Env) {

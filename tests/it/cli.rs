@@ -19,11 +19,21 @@ use crate::{
     sql::sql,
     support::{
         Api, Authorize, Backend, Client, TestServer, Tokens, on_both_databases,
-        process::{Ended, PATIENCE, Process, completed, eventually, free_port},
+        process::{Ended, Process, completed, eventually, free_port},
         server::program,
         sign_in::Auth,
     },
 };
+
+/// A job that changes something.
+const CREATE: [&str; 6] = [
+    "client",
+    "create",
+    "--name",
+    "x",
+    "--redirect-uri",
+    "https://a.example/cb",
+];
 
 /// `serve` with no argument; only the port is another than the default.
 async fn serves(folder: &Path, listen: &str) -> Process {
@@ -133,15 +143,13 @@ async fn a_first_start_says_what_it_did_and_what_it_says_works() {
         assert_eq!(event["metadata"]["actor"], actor);
     }
 
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
     // A second start made nothing, and does not say so.
     let mut process = serves(folder, &listen).await;
     assert!(!process.output().text().contains("first start"));
     assert!(!process.output().text().contains("Try next"));
     assert!(api.is_active(&client, &tokens.access_token).await);
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
 }
 
 fn job(server: &TestServer, args: &[&str]) -> Command {
@@ -154,13 +162,12 @@ on_both_databases! {
     async fn programs_read_json_and_people_read_lines(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();
-        let client = ["client", "create", "--name", "x", "--redirect-uri", "https://a.example/cb"];
-        let made = completed(job(&server, &client).arg("--json")).await;
+            let made = completed(job(&server, &CREATE).arg("--json")).await;
         let made = made.told();
         let client = Client {
             id: made["client_id"].as_str().unwrap().to_owned(),
             secret: made["client_secret"].as_str().map(str::to_owned),
-            redirect_uri: "https://a.example/cb".to_owned(),
+            redirect_uri: CREATE[5].to_owned(),
             auth: Auth::Basic,
             json: made,
         };
@@ -331,8 +338,7 @@ async fn what_a_start_says_to_programs_is_one_object() {
     assert_eq!(said["listen"], *listen);
     assert_eq!(said["issuer"], format!("http://{listen}"));
     assert!(said["did"].as_array().unwrap().len() >= 4, "{said}");
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
     assert!(!process.output().text().contains("Try next"));
 }
 
@@ -354,15 +360,7 @@ async fn without_a_database_there_is_nothing_to_check() {
 async fn where_no_server_runs_a_job_opens_the_database_under_its_lock() {
     let mut server = TestServer::start(Backend::Sqlite, |_| {}).await;
     server.stop().await;
-    let create = [
-        "client",
-        "create",
-        "--name",
-        "x",
-        "--redirect-uri",
-        "https://a.example/cb",
-    ];
-    let made = completed(job(&server, &create).arg("--json")).await;
+    let made = completed(job(&server, &CREATE).arg("--json")).await;
     let id = made.told()["client_id"].as_str().unwrap().to_owned();
     server.restart().await;
     let api = server.api();

@@ -16,7 +16,7 @@ use crate::{
     sql::url_of,
     support::{
         Api, Authorize, Backend, TestServer,
-        process::{PATIENCE, Process, completed, eventually, free_port},
+        process::{Process, completed, eventually, free_port},
     },
 };
 
@@ -192,8 +192,7 @@ async fn without_its_lock_a_server_leaves_the_database_to_whoever_takes_it() {
     assert_eq!(errors.len(), 2, "{errors:?}");
     server.stop().await;
     other.sign_in(&theirs, &agent).await;
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
     assert_eq!(check(&url_of(&server)).await.unwrap().told, [""; 0]);
     server.restart().await;
     all_is_well(&mut server, &client, &agent, &done).await;

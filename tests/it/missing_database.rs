@@ -14,7 +14,7 @@ use crate::{
     start::files,
     support::{
         Api, Backend, TestServer,
-        process::{PATIENCE, Process, completed, free_port},
+        process::{Process, completed, free_port},
         server::program,
     },
 };
@@ -63,8 +63,7 @@ impl Home {
         let api = Api::new(base.clone(), base, key);
         let listed = api.admin(Method::GET, "/clients", None).await;
         listed.expect(200);
-        process.signal("TERM");
-        assert!(process.end(PATIENCE).await.success());
+        process.stop().await;
         process.output().text()
     }
 }

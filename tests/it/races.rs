@@ -21,6 +21,18 @@ const REDEMPTIONS: usize = 100;
 /// How often that is tried at most.
 const ROUNDS: usize = 12;
 
+/// The ends of all sign-ins of an agent, as many as there are redemptions.
+async fn all_ended(api: &Api, agent: &Agent) -> Vec<Value> {
+    let query = format!("agent_id={}&type=Revoked", agent.id);
+    let ends = eventually("every sign-in's end", async || {
+        let events = history(api, &query).await;
+        (events.len() >= REDEMPTIONS).then_some(events)
+    })
+    .await;
+    assert_eq!(ends.len(), REDEMPTIONS);
+    ends
+}
+
 fn long_lived(options: &mut Options) {
     options
         .flag("--code-lifetime", 600)
@@ -169,12 +181,7 @@ async fn one_round(api: &Api, by_owner: bool, before: usize) -> usize {
     } else {
         "agent_suspended"
     };
-    let ends = eventually("every sign-in's end", async || {
-        let events = history(api, &format!("agent_id={}&type=Revoked", agent.id)).await;
-        (events.len() >= REDEMPTIONS).then_some(events)
-    })
-    .await;
-    assert_eq!(ends.len(), REDEMPTIONS);
+    let ends = all_ended(api, &agent).await;
     for one in waiting.iter() {
         let stream = format!("auth_request/{}", one.page.request_id);
         let its: Vec<_> = ends.iter().filter(|end| end["stream"] == *stream).collect();
@@ -245,12 +252,7 @@ async fn one_compromise(api: &Api, before: usize) -> usize {
             .await;
         reply.refused(400, "invalid_grant");
     }
-    let ends = eventually("every sign-in's end", async || {
-        let events = history(api, &format!("agent_id={}&type=Revoked", agent.id)).await;
-        (events.len() >= REDEMPTIONS).then_some(events)
-    })
-    .await;
-    assert_eq!(ends.len(), REDEMPTIONS);
+    all_ended(api, &agent).await;
     // In each stream the end is the last: nothing was issued after it.
     for one in waiting.iter() {
         let stream = format!("stream=auth_request/{}", one.page.request_id);

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use crate::{
     jwt,
-    log::history,
     support::{
         Api, Client, Reply, SignIn, Tokens, on_both_databases, process::eventually, sign_in::Auth,
     },
@@ -43,18 +42,6 @@ fn essence(tokens: &Tokens) -> (String, serde_json::Value) {
         tokens.refresh().to_owned(),
         json!([claims["jti"], claims["iat"], claims["exp"]]),
     )
-}
-
-async fn types(api: &Api, done: &SignIn) -> Vec<String> {
-    let events = history(
-        api,
-        &format!("stream=auth_request/{}", done.page.request_id),
-    )
-    .await;
-    events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 on_both_databases! {
@@ -102,7 +89,7 @@ on_both_databases! {
                 assert_eq!(claims(&again), claims(&first));
             }
             // However often it is repeated, one event tells of it.
-            let events = types(&api, &done).await;
+            let events = api.event_types(&done.page).await;
             let expected = [
                 "Created", "AgentAuthenticated", "CodeIssued", "CodeRedeemed", "TokenRefreshed",
                 "RefreshTokenRepeated",
@@ -141,7 +128,7 @@ on_both_databases! {
             api.userinfo(&tokens.access_token).await.refused(401, "invalid_token");
             api.refresh(&client, tokens.refresh()).await.refused(400, "invalid_grant");
         }
-        let events = types(&api, &done).await;
+        let events = api.event_types(&done.page).await;
         assert_eq!(events[events.len() - 2..], ["RefreshTokenReplayed", "Revoked"]);
     }
 

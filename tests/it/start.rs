@@ -300,13 +300,7 @@ async fn flags_come_before_the_environment_and_that_before_the_file() {
                 said["listen"].as_str().map(str::to_owned)
             })
             .await;
-        process.signal("TERM");
-        assert!(
-            process
-                .end(crate::support::process::PATIENCE)
-                .await
-                .success()
-        );
+        process.stop().await;
         said
     };
     let from_file = listens(serve("one").env_remove("AUTH_AGENT_DATA_DIR")).await;
@@ -352,13 +346,7 @@ async fn what_it_makes_is_for_its_owner_s_eyes_only() {
     }
     // Nothing beside the data folder.
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    process.signal("TERM");
-    assert!(
-        process
-            .end(crate::support::process::PATIENCE)
-            .await
-            .success()
-    );
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

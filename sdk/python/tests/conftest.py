@@ -18,8 +18,11 @@ os.environ.update(
 )
 
 from support.drivers import DRIVERS, Driver, Tab
+from support.fake_issuer import FakeIssuer
 from support.issuer import Issuer
 from support.website import Website
+
+from auth_agent._transport import AsyncTransport, SyncTransport
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,3 +87,22 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
 
         monkeypatch.setattr(kind, "send", recording)
     return requests
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeIssuer]:
+    with FakeIssuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between two tries, which are not waited for."""
+    waited: list[float] = []
+
+    async def sleep(transport: object, seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(SyncTransport, "sleep", sleep)
+    monkeypatch.setattr(AsyncTransport, "sleep", sleep)
+    return waited

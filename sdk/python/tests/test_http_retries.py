@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from support.fake_issuer import CUT, DONE, Answer, FakeIssuer
@@ -21,7 +20,7 @@ from auth_agent import (
 from auth_agent._issuer import parse_issuer
 from auth_agent._over_http import _redirect
 from auth_agent._secret import Secret
-from auth_agent._transport import AsyncTransport, SyncTransport, run
+from auth_agent._transport import SyncTransport, run
 
 OPEN = "GET /authorize?client_id=x"
 CALL = "POST /api/agent/authenticate"
@@ -35,25 +34,6 @@ PAGE = Answer(
 LEADS = Answer(body={"status": "authenticated", "redirect_to": CALLBACK})
 
 both = pytest.mark.parametrize("kind", ["sync", "async"])
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeIssuer]:
-    with FakeIssuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between two tries, which are not waited for."""
-    waited: list[float] = []
-
-    async def sleep(transport: object, seconds: float) -> None:
-        waited.append(seconds)
-
-    monkeypatch.setattr(SyncTransport, "sleep", sleep)
-    monkeypatch.setattr(AsyncTransport, "sleep", sleep)
-    return waited
 
 
 def sign_in(fake: FakeIssuer, kind: str = "sync", timeout: float = 60) -> HttpSignIn:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -22,7 +21,6 @@ from auth_agent import (
     Unavailable,
     UnexpectedAnswer,
 )
-from auth_agent._transport import AsyncTransport, SyncTransport
 
 SECRET = "as_secret-of-the-agent"
 CALL = "POST /api/agent/authenticate"
@@ -31,25 +29,6 @@ COOKIES = [
     {**COOKIE, "name": "session", "value": "session-of-the-issuer"},
     COOKIE,
 ]
-
-
-@pytest.fixture
-def fake() -> Iterator[FakeIssuer]:
-    with FakeIssuer() as issuer:
-        yield issuer
-
-
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between two tries, which are not waited for."""
-    waited: list[float] = []
-
-    async def sleep(transport: object, seconds: float) -> None:
-        waited.append(seconds)
-
-    monkeypatch.setattr(SyncTransport, "sleep", sleep)
-    monkeypatch.setattr(AsyncTransport, "sleep", sleep)
-    return waited
 
 
 def sign_in(fake: FakeIssuer, kind: str = "sync", **options: object) -> SignIn:

@@ -119,7 +119,7 @@ on_both_databases! {
         still_waits(&api, &page).await;
         let mut expected = vec!["Created"];
         expected.extend(["AgentRejected"; 5]);
-        assert_eq!(types(&api, &page).await, expected, "at most five for a request");
+        assert_eq!(api.event_types(&page).await, expected, "at most five for a request");
         let events = api.audit_log(&format!("stream=auth_request/{}", page.request_id)).await;
         let reasons: Vec<_> =
             events[1..5].iter().map(|event| event["payload"]["reason"].as_str().unwrap()).collect();

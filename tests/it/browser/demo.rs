@@ -75,9 +75,7 @@ async fn a_newcomer_sees_an_agent_sign_in() {
         demo.line(event, |line| line.contains(event).then_some(()))
             .await;
     }
-    demo.signal("TERM");
-    let status = demo.end(PATIENCE).await;
-    assert!(status.success(), "{status}:\n{}", demo.output().text());
+    demo.stop().await;
 }
 
 /// Does in a second terminal what the demo says, and sees who is signed in.

@@ -73,13 +73,12 @@ async fn without_scripts_the_page_comes_home_all_the_same() {
     scene.comes_home_with_a_code().await;
 }
 
-#[tokio::test]
-async fn an_expired_request_says_so() {
+/// Nobody signs in, and the page says so before it goes by itself.
+async fn expires(scripts: Scripts) {
     let lifetime = |options: &mut Options| {
         options.flag("--request-lifetime", 8);
     };
-    let scene = Scene::start(Scripts::On, Mode::Open, lifetime).await;
-    // Before it goes by itself.
+    let scene = Scene::start(scripts, Mode::Open, lifetime).await;
     scene
         .browser
         .sees("goes back to the website in a few")
@@ -88,17 +87,13 @@ async fn an_expired_request_says_so() {
 }
 
 #[tokio::test]
+async fn an_expired_request_says_so() {
+    expires(Scripts::On).await;
+}
+
+#[tokio::test]
 async fn an_expired_request_says_so_without_scripts() {
-    let lifetime = |options: &mut Options| {
-        options.flag("--request-lifetime", 8);
-    };
-    let scene = Scene::start(Scripts::Off, Mode::Open, lifetime).await;
-    // Before it goes by itself.
-    scene
-        .browser
-        .sees("goes back to the website in a few")
-        .await;
-    scene.ends_without_a_code(&["expired"]).await;
+    expires(Scripts::Off).await;
 }
 
 #[tokio::test]

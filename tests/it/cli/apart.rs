@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{PATIENCE, Process, completed, free_port, paste, program, word};
+use super::{Process, completed, free_port, paste, program, word};
 
 fn job(folder: &std::path::Path, args: &[&str]) -> Command {
     let mut command = program();
@@ -58,8 +58,7 @@ async fn what_a_first_start_says_works_also_with_administration_apart() {
     );
     let far = completed(&mut far).await;
     assert!(far.complaint(2).contains("--server"), "{far:?}");
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,8 +74,7 @@ async fn the_last_admin_key_is_deleted_with_a_word_about_the_way_back() {
             })
             .await;
         let output = process.output().text();
-        process.signal("TERM");
-        assert!(process.end(PATIENCE).await.success());
+        process.stop().await;
         output
     };
     let dead_end = "nobody can administer this server";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::job;
+use super::{CREATE, job};
 use crate::support::{
     Backend, TestServer,
     process::{PATIENCE, Process, completed},
@@ -74,22 +74,7 @@ async fn a_tail_goes_on_after_the_server_was_away_and_misses_nothing() {
     };
     // Cut before it has seen anything, with an event while nobody listens.
     server.stop().await;
-    let made = completed(
-        job(
-            &server,
-            &[
-                "client",
-                "create",
-                "--name",
-                "x",
-                "--redirect-uri",
-                "https://a.example/cb",
-            ],
-        )
-        .arg("--json"),
-    )
-    .await
-    .told();
+    let made = completed(job(&server, &CREATE).arg("--json")).await.told();
     server.restart().await;
     tail.line(
         "what happened meanwhile",

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::job;
+use super::{CREATE, job};
 use crate::support::{Backend, TestServer, on_both_databases, process::completed};
 
 on_both_databases! {
@@ -63,15 +63,7 @@ async fn an_admin_key_is_made_used_and_deleted() {
         command
     };
     completed(&mut with_it(&["client", "list"])).await.said();
-    let client = [
-        "client",
-        "create",
-        "--name",
-        "x",
-        "--redirect-uri",
-        "https://a.example/cb",
-    ];
-    assert_eq!(completed(&mut with_it(&client)).await.status, 1);
+    assert_eq!(completed(&mut with_it(&CREATE)).await.status, 1);
     let listed = completed(&mut job(&server, &["admin-key", "list"])).await;
     assert!(listed.said().contains("auditor") && !listed.said().contains(key));
     let id = made["admin_key_id"].as_str().unwrap();

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use serde_json::Value;
 
-use super::{job, paste, word};
+use super::{CREATE, job, paste, word};
 use crate::support::{
     Api, TestServer, WaitingPage, ledger,
     process::{Ended, PATIENCE, Process, completed, eventually, free_port},
@@ -239,8 +239,7 @@ async fn the_first_steps_of_the_help_end_in_a_sign_in_without_a_terminal() {
     let mut process = super::serves(folder, &listen).await;
     let key = fs::read_to_string(folder.join("data/admin.key")).unwrap();
     first_steps(folder, key.trim().to_owned()).await;
-    process.signal("TERM");
-    assert!(process.end(PATIENCE).await.success());
+    process.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,15 +260,7 @@ async fn jobs_find_a_server_at_another_address_by_the_database_that_it_has() {
             line.contains("\"serving\"").then_some(())
         })
         .await;
-    let create = [
-        "client",
-        "create",
-        "--name",
-        "x",
-        "--redirect-uri",
-        "https://a.example/cb",
-    ];
-    let made = plain(&create).await;
+    let made = plain(&CREATE).await;
     assert_eq!(word(made.said(), "issuer"), format!("http://{listen}/auth"));
     let who = |listed: &Value| listed["items"][0]["client_name"].clone();
     assert_eq!(who(&plain(&list).await.told()), "x");

@@ -183,6 +183,16 @@ impl Api {
             .collect()
     }
 
+    /// The types of a request's events.
+    pub(crate) async fn event_types(&self, page: &WaitingPage) -> Vec<String> {
+        let query = format!("stream=auth_request/{}", page.request_id);
+        let events = self.audit_log(&query).await;
+        events
+            .iter()
+            .map(|event| event["type"].as_str().expect("a text").to_owned())
+            .collect()
+    }
+
     /// The events that match as they are appended; `query` may be empty.
     pub(crate) async fn tail(&self, query: &str, last_event_id: Option<&str>) -> Sse {
         let mut call = self

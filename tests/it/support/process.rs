@@ -320,6 +320,22 @@ impl Process {
         }
     }
 
+    /// SIGTERM, and waits until it has ended well.
+    ///
+    /// # Panics
+    ///
+    /// When it does not, or not soon.
+    pub(crate) async fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.end(PATIENCE).await;
+        assert!(
+            status.success(),
+            "{} ended with {status}:\n{}",
+            self.name,
+            self.output.text()
+        );
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         watchdog::forget(self.child.id());
