@@ -1,7 +1,7 @@
 //! How a job administers: through the running server's API, or, when none runs, on the database
 //! itself under the very lock that a server takes. Never beside it.
 
-use std::{io, time::Duration};
+use std::{io, ops::ControlFlow, time::Duration};
 
 use http::{Method, StatusCode, header};
 use serde_json::Value;
@@ -162,20 +162,23 @@ impl Admin {
         most: Option<usize>,
     ) -> Result<Page, Failure> {
         let mut items = Vec::new();
-        let keep = |page| items.extend(page);
+        let keep = |page| {
+            items.extend(page);
+            ControlFlow::Continue(())
+        };
         let next = self.each_page(path, query, after, most, keep).await?;
         Ok(Page { items, next })
     }
 
-    /// The same, for a list that may be too long to hold: `take` has the items of each page as it comes.
-    /// Yields where the next page begins, if there is one.
+    /// The same, for a list that may be too long to hold: `take` has the items of each page as it comes,
+    /// and says whether to go on. Yields where the next page begins, if there is one.
     pub(crate) async fn each_page(
         &self,
         path: &str,
         query: &[(&str, String)],
         after: Option<&str>,
         most: Option<usize>,
-        mut take: impl FnMut(Vec<Value>),
+        mut take: impl FnMut(Vec<Value>) -> ControlFlow<()>,
     ) -> Result<Option<String>, Failure> {
         let mut taken = 0;
         let mut next = after.map(ToOwned::to_owned);
@@ -190,7 +193,9 @@ impl Admin {
             let mut answer = self.get(&format!("{path}?{}", asked.finish())).await?;
             if let Value::Array(items) = answer["items"].take() {
                 taken += items.len();
-                take(items);
+                if take(items).is_break() {
+                    return Ok(None);
+                }
             }
             next = answer["next"].as_str().map(ToOwned::to_owned);
             if next.is_none() || most.is_some_and(|most| taken >= most) {

@@ -108,7 +108,7 @@ async fn create(create: CreateAdminKey, output: Output) -> Result<(), Failure> {
     output.line(format!("  admin key id   {}", made.text("admin_key_id")));
     output.line(format!("  name           {}", made.text("name")));
     output.line(format!("  role           {}", made.text("role")));
-    made.tell_secret("admin key     ", output);
+    made.tell_secret("admin key     ", output)?;
     let key = create.secret_file.as_deref().map_or_else(
         || "<the key above>".to_owned(),
         |path| format!("\"$(cat {})\"", quoted(&path.to_string_lossy())),

@@ -232,7 +232,7 @@ async fn create(create: CreateAgent, output: Output) -> Result<(), Failure> {
     output.line("Agent created.");
     output.line(format!("  agent id       {agent_id}"));
     output.line(format!("  owner id       {}", made.text("owner_id")));
-    made.tell_secret("agent secret  ", output);
+    made.tell_secret("agent secret  ", output)?;
     let secret = match &create.secret_file {
         Some(path) => format!("--secret-file {}", quoted(&path.to_string_lossy())),
         None => "--secret-stdin".to_owned(),

@@ -2,6 +2,8 @@
 
 mod follow;
 
+use std::ops::ControlFlow;
+
 use clap::Args;
 use serde_json::Value;
 
@@ -90,12 +92,19 @@ pub(crate) async fn run(args: Audit, output: Output) -> Result<(), Failure> {
             }
         };
     }
-    let told = |items: Vec<Value>| items.iter().for_each(|event| tell(event, output));
+    let told = |items: Vec<Value>| {
+        items.iter().for_each(|event| tell(event, output));
+        // Nobody reads on.
+        match output.untold() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    };
     let next = match args.last {
         Some(last) => {
             let page = admin.newest(PATH, &query, last).await;
             page.map(|page| {
-                told(page.items);
+                let _ = told(page.items);
                 page.next
             })
         }

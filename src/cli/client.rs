@@ -226,7 +226,7 @@ async fn create(create: CreateClient, output: Output) -> Result<(), Failure> {
     output.line("Client created. Its website is set up with:");
     output.line(format!("  issuer         {issuer}"));
     output.line(format!("  client id      {}", made.text("client_id")));
-    made.tell_secret("client secret ", output);
+    made.tell_secret("client secret ", output)?;
     for uri in create.redirect_uris {
         output.line(format!("  redirect URI   {}", one_line(&uri)));
     }

@@ -32,7 +32,7 @@ impl Made {
             file.write(secret).map_err(|error| {
                 let path = path.display();
                 Failure::failed(format!(
-                    "done, but the new secret is lost: {path}: {error}: make another with rotate-secret"
+                    "done, but the new secret is lost: {path}: {error}: make another"
                 ))
             })?;
             if let Some(fields) = answer.as_object_mut() {
@@ -54,14 +54,25 @@ impl Made {
         one_line(self.answer[field].as_str().unwrap_or_default())
     }
 
-    /// Shows the secret this once, or says where it is.
-    pub(crate) fn tell_secret(&self, label: &str, output: Output) {
+    /// Shows the secret this once, or says where it is; after the answer was told to programs.
+    ///
+    /// # Errors
+    ///
+    /// When nobody was reached: there is no other time.
+    pub(crate) fn tell_secret(&self, label: &str, output: Output) -> Result<(), Failure> {
+        let is_shown = self.answer[self.secret_field].is_string();
         match (&self.secret_file, self.answer[self.secret_field].as_str()) {
             (Some(path), _) => output.line(format!("  {label} in {}", path.display())),
             (None, Some(secret)) => {
                 output.line(format!("  {label} {} (shown this once)", one_line(secret)));
             }
             (None, None) => {}
+        }
+        match output.untold().filter(|_| is_shown) {
+            Some(error) => Err(Failure::failed(format!(
+                "done, but the new secret is lost: standard output: {error}: make another"
+            ))),
+            None => Ok(()),
         }
     }
 }

@@ -39,7 +39,7 @@ mod token;
 #[cfg(feature = "otel")]
 mod traces;
 
-use std::{ffi::OsString, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io::ErrorKind, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -131,6 +131,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Unread::Refused(failure)) => return failure.report(Output::new(asks_for_json(&args))),
     };
     let output = Output::new(cli.json);
+    // What they are for is not what they tell.
+    let serves = matches!(cli.job, Job::Serve(_) | Job::Demo(_));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -142,9 +144,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(error) => Err(Failure::failed(format!("cannot start: {error}"))),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(output),
+    match (done, output.untold().filter(|_| !serves)) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        // Whoever read had enough.
+        (Ok(()), Some(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        (Ok(()), Some(error)) => {
+            let told = format!("done, but not all could be told: standard output: {error}");
+            Failure::failed(told).report(output)
+        }
+        (Err(failure), _) => failure.report(output),
     }
 }
 

@@ -5,12 +5,16 @@ use std::{
     borrow::Cow,
     fmt::Display,
     io::{self, Write},
+    sync::OnceLock,
 };
 
 use serde_json::Value;
 
-/// Lines for people, or JSON for programs. Writing never fails: a reader that has gone away (`| head`)
-/// is no reason to stop a server.
+/// Why standard output does not take what is told, since it does not. There is one of it.
+static UNTOLD: OnceLock<io::Error> = OnceLock::new();
+
+/// Lines for people, or JSON for programs. Writing always goes on: a reader that has gone away (`| head`)
+/// is no reason to stop a server. All other jobs end by what [`Self::untold`] says.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
@@ -29,15 +33,20 @@ impl Output {
     /// A line for people; nothing when programs read.
     pub(crate) fn line(self, line: impl Display) {
         if !self.json {
-            let _ = writeln!(io::stdout().lock(), "{line}");
+            tell(line);
         }
     }
 
     /// A line of JSON for programs; nothing when people read.
     pub(crate) fn json(self, value: &Value) {
         if self.json {
-            let _ = writeln!(io::stdout().lock(), "{value}");
+            tell(value);
         }
+    }
+
+    /// Why what was told did not reach anybody, if that is so.
+    pub(crate) fn untold(self) -> Option<&'static io::Error> {
+        UNTOLD.get()
     }
 
     /// A word beside what people read, on standard error; nothing when programs read.
@@ -50,6 +59,12 @@ impl Output {
     /// A line on standard error, in the program's name.
     pub(crate) fn complain(self, line: &str) {
         let _ = writeln!(io::stderr().lock(), "auth-agent: {line}");
+    }
+}
+
+fn tell(line: impl Display) {
+    if let Err(error) = writeln!(io::stdout().lock(), "{line}") {
+        let _ = UNTOLD.set(error);
     }
 }
 

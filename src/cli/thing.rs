@@ -361,7 +361,7 @@ pub(crate) async fn rotate_secret(
     let made = Made::keep(answer?, kind.secret, file, rotate.secret_file)?;
     output.json(&made.answer);
     output.line(format!("A new secret for {} {}:", kind.word, rotate.id));
-    made.tell_secret(&kind.secret.replace('_', " "), output);
+    made.tell_secret(&kind.secret.replace('_', " "), output)?;
     output.line(match made.answer["previous_secret_expires_at"].as_str() {
         Some(until) => format!(
             "The former one stays valid until {}. {next}",

@@ -17,7 +17,7 @@ use crate::{
 
 /// Keys beyond that many are looked up again.
 const KEPT: usize = 10_000;
-const OF_AGENTS: &str = "agent/";
+pub(super) const OF_AGENTS: &str = "agent/";
 
 /// Keys by their scopes: a day, or an agent.
 #[derive(Default)]
@@ -60,10 +60,14 @@ impl AddressKeys {
             _ => false,
         };
         if matches!(stream, StreamId::Agent(_) | StreamId::Owner(_)) {
-            // First, so that whoever has read one by now does not keep it.
-            self.forgotten.fetch_add(1, Ordering::SeqCst);
-            self.keys.retain(|scope, _| !is_erased(scope));
+            self.forget_those(is_erased);
         }
+    }
+
+    fn forget_those(&self, is_erased: impl Fn(&str) -> bool) {
+        // First, so that whoever has read one by now does not keep it.
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
+        self.keys.retain(|scope, _| !is_erased(scope));
     }
 }
 
@@ -89,6 +93,11 @@ impl CommitListener for Listeners {
         for stream in streams {
             self.address_keys.forget(stream);
         }
+    }
+
+    fn put_back(&self) {
+        self.doorbells.put_back();
+        self.address_keys.forget_those(|_| true);
     }
 }
 

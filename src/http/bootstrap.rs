@@ -108,6 +108,7 @@ impl From<KeysError> for StartError {
             KeysError::Store(error) => Self::Store(error),
             KeysError::Stored(id) => Self::StoredKey(id),
             KeysError::Unusable(why) => Self::Keys(why),
+            KeysError::NotLoaded(error) => Self::Keys(error.to_string()),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a request carries: its form or JSON parameters, its cookies, its caller's address.
 
+mod accept;
 mod body;
 
 use std::{
@@ -13,6 +14,7 @@ use axum::{
 };
 use http::{HeaderMap, header};
 
+pub(crate) use accept::preferred;
 pub(crate) use body::*;
 
 use super::{ApiError, app::App, layer::CallId};

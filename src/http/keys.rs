@@ -59,12 +59,24 @@ pub(crate) enum KeysError {
     /// In words.
     #[error("{0}")]
     Unusable(String),
+    /// Whether there is such a key cannot be said at the moment.
+    #[error(transparent)]
+    NotLoaded(#[from] NotLoaded),
 }
+
+/// The keys could not be loaded, or not in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the keys could not be loaded in time")]
+pub(crate) struct NotLoaded;
 
 impl From<KeysError> for ApiError {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::Store(error) => error.into(),
+            KeysError::NotLoaded(NotLoaded) => Self::new(
+                ErrorCode::TemporarilyUnavailable,
+                "the server cannot look for that key right now: try again shortly",
+            ),
             other => {
                 tracing::error!(error = %other, "the keys cannot be used");
                 Self::new(
@@ -139,8 +151,8 @@ pub(crate) struct LiveKeys {
     loaded: Mutex<Last>,
     /// Somebody presented what names an unknown key.
     asked: Notify,
-    /// How often keys were loaded because somebody asked.
-    answered: watch::Sender<u64>,
+    /// How the last time ended that keys were loaded because somebody asked; it is told each time.
+    answered: watch::Sender<Result<(), NotLoaded>>,
 }
 
 impl LiveKeys {
@@ -163,7 +175,7 @@ impl LiveKeys {
             ended: RwLock::new(loaded.ended),
             loaded: Mutex::new(last),
             asked: Notify::new(),
-            answered: watch::Sender::new(0),
+            answered: watch::Sender::new(Ok(())),
         })
     }
 
@@ -252,38 +264,51 @@ impl LiveKeys {
         self.derivation().matches(presented, event)
     }
 
-    /// Reads an artefact under a key that there is. One of an unknown key is looked for, since another
-    /// node may just have made it.
-    pub(crate) async fn presented(&self, kind: ArtefactKind, text: &str) -> Option<Presented> {
-        let presented = Presented::parse(kind, text)?;
+    /// Reads an artefact under a key that there is; `None` when it is not one. One of an unknown key is
+    /// looked for, since another node may just have made it.
+    ///
+    /// # Errors
+    ///
+    /// [`NotLoaded`] when it cannot be said: nothing is told to be worthless that may not be.
+    pub(crate) async fn presented(
+        &self,
+        kind: ArtefactKind,
+        text: &str,
+    ) -> Result<Option<Presented>, KeysError> {
+        let Some(presented) = Presented::parse(kind, text) else {
+            return Ok(None);
+        };
         let is_there = || self.derivation().knows(&presented.key_id);
-        self.look_for(&presented.key_id, is_there)
-            .await
-            .then_some(presented)
+        let known = self.look_for(&presented.key_id, is_there).await?;
+        Ok(known.then_some(presented))
     }
 
     /// Reads an access token of ours; its key is looked for likewise.
-    pub(crate) async fn verified(&self, token: &str) -> Option<Verified> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::presented`].
+    pub(crate) async fn verified(&self, token: &str) -> Result<Option<Verified>, KeysError> {
         if let Some(kid) = self.minter.unknown_key(token) {
             self.look_for(&kid, || self.minter.unknown_key(token).is_none())
-                .await;
+                .await?;
         }
-        self.minter.verify_access_token(token)
+        Ok(self.minter.verify_access_token(token))
     }
 
     /// Whether a key is there, if need be once the keys were loaded anew: twice, since the first time
     /// may have begun before it was asked for. One that has ended does not come back.
-    async fn look_for(&self, id: &str, is_there: impl Fn() -> bool) -> bool {
+    async fn look_for(&self, id: &str, is_there: impl Fn() -> bool) -> Result<bool, NotLoaded> {
         for _ in 0..2 {
             if is_there() {
-                return true;
+                return Ok(true);
             }
             if self.has_ended(id) {
-                return false;
+                return Ok(false);
             }
-            self.ask().await;
+            self.ask().await?;
         }
-        is_there()
+        Ok(is_there())
     }
 
     fn has_ended(&self, id: &str) -> bool {
@@ -293,15 +318,17 @@ impl LiveKeys {
 
     /// Waits until the keys have been loaded once more, together with whoever else asks. Whatever is
     /// presented, that is a few times a second at most.
-    async fn ask(&self) {
+    async fn ask(&self) -> Result<(), NotLoaded> {
         // Where no other node is, everything is known.
         if !self.store.is_shared() {
-            return;
+            return Ok(());
         }
         let mut answered = self.answered.subscribe();
         self.asked.notify_one();
-        // Whether it came in time shows when the key is looked for.
-        let _ = tokio::time::timeout(PATIENCE, answered.changed()).await;
+        match tokio::time::timeout(PATIENCE, answered.changed()).await {
+            Ok(Ok(())) => *answered.borrow(),
+            _ => Err(NotLoaded),
+        }
     }
 
     // ---- as time goes on -----------------------------------------------------------------------
@@ -358,10 +385,16 @@ impl LiveKeys {
                 () = stop.cancelled() => return,
                 () = self.asked.notified() => {}
             }
-            if let Err(error) = self.reload().await {
-                tracing::warn!(%error, "the keys could not be loaded");
-            }
-            self.answered.send_modify(|times| *times += 1);
+            let loaded = self.reload().await.map_err(|error| {
+                match error {
+                    KeysError::Store(error) if !error.is_news("asked for keys") => {
+                        tracing::debug!(%error, "the keys could not be loaded");
+                    }
+                    error => tracing::warn!(%error, "the keys could not be loaded"),
+                }
+                NotLoaded
+            });
+            self.answered.send_modify(|answer| *answer = loaded);
             tokio::time::sleep(ASKED_PACE).await;
         }
     }

@@ -153,7 +153,7 @@ async fn redeem(
     let presented = app
         .keys
         .presented(ArtefactKind::AuthorizationCode, code)
-        .await
+        .await?
         .ok_or_else(unknown)?;
 
     let hashed_verifier = s256(verifier.as_str());
@@ -230,7 +230,7 @@ async fn rotate(
     let presented = app
         .keys
         .presented(ArtefactKind::RefreshToken, token)
-        .await
+        .await?
         .ok_or_else(unknown)?;
     let request = presented.request_id;
     let presents = |event: &crate::domain::EventId| app.keys.matches(&presented, event);

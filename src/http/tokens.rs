@@ -50,12 +50,13 @@ enum Token {
 }
 
 impl Token {
-    async fn read(app: &App, text: &str) -> Option<Self> {
-        if let Some(verified) = app.keys.verified(text).await {
-            return Some(Self::Access(Box::new(verified)));
+    /// `None` when it is none of ours.
+    async fn read(app: &App, text: &str) -> Result<Option<Self>, ApiError> {
+        if let Some(verified) = app.keys.verified(text).await? {
+            return Ok(Some(Self::Access(Box::new(verified))));
         }
-        let presented = app.keys.presented(ArtefactKind::RefreshToken, text).await;
-        presented.map(Self::Refresh)
+        let presented = app.keys.presented(ArtefactKind::RefreshToken, text).await?;
+        Ok(presented.map(Self::Refresh))
     }
 
     /// The request, unless what was presented is by a key that has ended.
@@ -123,7 +124,7 @@ async fn introspected(
         ));
     }
     let text = required_token(parameters)?;
-    Ok(match Token::read(app, text).await {
+    Ok(match Token::read(app, text).await? {
         Some(token) => {
             let seen = app.store.situation(token.request(), None).await?;
             described(app, &token, &seen, &by.id)
@@ -212,7 +213,7 @@ async fn revoked(
 ) -> Result<Response, ApiError> {
     let by = client_auth::authenticate(app, caller, headers, parameters).await?;
     let text = required_token(parameters)?;
-    if let Some(token) = Token::read(app, text).await {
+    if let Some(token) = Token::read(app, text).await? {
         let scope = App::day_scope(app.store.now().await?);
         let address_hash = app.address_hash(&scope, caller).await?;
         let metadata = caller.metadata(Actor::Client(by.id), Some(address_hash));
@@ -306,7 +307,7 @@ pub(crate) async fn userinfo(
             "the access token has expired, was revoked, or is not ours",
         ))
     };
-    let verified = app.keys.verified(&text).await.ok_or_else(invalid)?;
+    let verified = app.keys.verified(&text).await?.ok_or_else(invalid)?;
     let claims = &verified.claims;
     let seen = app.store.situation(&claims.sid, None).await?;
     if !lives(&verified, &seen) || !claims.aud.contains(&app.issuer) {

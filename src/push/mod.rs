@@ -173,6 +173,13 @@ impl CommitListener for Doorbells {
     fn appended_elsewhere(&self, streams: &[StreamId]) {
         streams.iter().for_each(|stream| self.ring(stream));
     }
+
+    fn put_back(&self) {
+        let now = Instant::now();
+        for bell in &self.waiting {
+            bell.rung.send_replace(now);
+        }
+    }
 }
 
 impl Subscription {

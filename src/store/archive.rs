@@ -34,6 +34,10 @@ const MOST_EVENTS: u64 = 5_000;
 const LONGEST: u64 = 50_000;
 /// Events held in memory at a time.
 const READ_AT_ONCE: usize = 500;
+/// How soon after the start to look at the latest.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+/// How long whoever met another node at the same work lets it go on.
+const MAKING_WAY: Duration = Duration::from_secs(1);
 
 /// For how long requests stay in the log, and where they go.
 #[derive(Debug, Clone)]
@@ -74,10 +78,13 @@ pub async fn retain(store: std::sync::Arc<Store>, retention: Retention, stop: Ca
         (Ended::Abandoned, retention.abandoned),
         (Ended::Finished, retention.finished),
     ];
+    let pace = pace(&retention);
+    // However often it is started anew, it comes to it.
+    let mut pause = pace.min(FIRST_LOOK);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pace(&retention)) => {}
+            () = tokio::time::sleep(pause) => pause = pace,
         }
         for (ended, age) in kinds {
             let Some(age) = age else { continue };
@@ -155,8 +162,13 @@ impl Store {
             match self.archive(ended, before, folder).await {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
-                // A stream has grown, or another node was first.
-                Err(ArchiveError::Store(StoreError::Conflict)) => {}
+                // A stream has grown, or another node was first: it may be at it for a while.
+                Err(ArchiveError::Store(StoreError::Conflict)) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(MAKING_WAY) => {}
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -182,6 +194,7 @@ impl Store {
         let Some(step) = self.step(ended, before).await? else {
             return Ok(false);
         };
+        let mut written = None;
         let mut append = Append::by(&Metadata::system())?;
         append.advance = Some(Advance {
             follower: ended.as_str(),
@@ -191,6 +204,7 @@ impl Store {
         });
         if !step.requests.is_empty() {
             let (segment, versions) = self.segment(&step, ended, folder).await?;
+            written = Some(folder.join(&segment.name));
             append.archive.clone_from(&versions);
             append.expected = versions;
             let archived = Archived {
@@ -205,8 +219,18 @@ impl Store {
             let fact = Fact::Maintenance(MaintenanceFact::Archived(archived));
             append.facts(stream, version, None, [(edge::new_event_id(), fact)])?;
         }
-        self.writer.append(append).await?;
-        Ok(true)
+        match self.writer.append(append).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict) => {
+                // Nothing names it, and nothing ever will.
+                if let Some(file) = written {
+                    segment::remove(file).await;
+                }
+                Err(StoreError::Conflict.into())
+            }
+            // It may have been committed.
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn step(&self, ended: Ended, before: Timestamp) -> Result<Option<Step>, StoreError> {

@@ -86,7 +86,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when the database does not answer.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<LogEntry>, StoreError> {
         let text = self.walk(filter).await?.onward;
-        on!(Pool, &self.pool, text, |c, sql| {
+        on!(Pool, &self.pool.unhurried(), text, |c, sql| {
             let rows = filtered!(sql, filter).fetch_all(c).await?;
             rows.iter()
                 .map(|row| {
@@ -122,7 +122,7 @@ impl Store {
     /// [`StoreError::Unavailable`] when the database does not answer.
     pub async fn audit_newest(&self, filter: &AuditFilter) -> Result<u64, StoreError> {
         let text = self.walk(filter).await?.newest;
-        on!(Pool, &self.pool, text, |c, sql| {
+        on!(Pool, &self.pool.unhurried(), text, |c, sql| {
             let row = filtered!(sql, filter).fetch_one(c).await?;
             Ok(as_u64(row.try_get("number")?).saturating_sub(1))
         })

@@ -168,7 +168,7 @@ pub(crate) async fn write(
     let now = known.clock.unwrap_or_else(|| clock.now());
     let before = known.head;
     let mut changes = Changes::default();
-    let answers = batch
+    let answers: Vec<Answer> = batch
         .iter()
         .map(|append| changes.add(append, &mut known, now))
         .collect();
@@ -176,7 +176,12 @@ pub(crate) async fn write(
     if batch.iter().any(|append| append.probe) {
         connection.run(sql::PROBE, None).await?;
     }
-    for append in batch {
+    // What was refused leaves no trace: a checkpoint that went on without its work would never come back.
+    let accepted = batch
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| answer.is_ok());
+    for (append, _) in accepted {
         if let Some(advance) = append.advance {
             move_on(connection, advance).await?;
         }

@@ -7,9 +7,8 @@ use std::{
 };
 
 use sqlx::{
-    Connection, PgPool, Row, SqlitePool,
+    Connection, Row, SqlitePool,
     migrate::Migrator,
-    pool::PoolOptions,
     postgres::{PgConnectOptions, PgConnection},
     sqlite::{
         SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions,
@@ -17,14 +16,12 @@ use sqlx::{
     },
 };
 
-use super::{StoreError, files::Files, sql, trouble::Trouble};
+use super::{StoreError, files::Files, readers::Readers, sql, trouble::Trouble};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
 /// Readers on SQLite: each is a thread of its own; two cores are kept busy by few.
 const SQLITE_READERS: u32 = 4;
-/// Readers of one node on PostgreSQL.
-const POSTGRES_READERS: u32 = 16;
 
 /// A disk may stall for a while under a heavy load.
 const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +50,7 @@ pub(crate) use on;
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(Readers),
 }
 
 /// A connection that may write.
@@ -227,12 +224,7 @@ impl Target {
                         .connect_lazy_with(options.as_ref().clone().pragma("query_only", "on")),
                 )
             }
-            Self::Postgres(options) => Pool::Postgres(
-                PoolOptions::new()
-                    .max_connections(POSTGRES_READERS)
-                    .acquire_timeout(Duration::from_secs(5))
-                    .connect_lazy_with(options.as_ref().clone()),
-            ),
+            Self::Postgres(options) => Pool::Postgres(Readers::new(options.as_ref().clone())),
         }
     }
 }
@@ -247,6 +239,14 @@ impl Pool {
             }
         }
         Ok(())
+    }
+
+    /// The same for a statement that looks through much, which may take longer.
+    pub(crate) fn unhurried(&self) -> Self {
+        match self {
+            Self::Sqlite(pool) => Self::Sqlite(pool.clone()),
+            Self::Postgres(readers) => Self::Postgres(readers.unhurried()),
+        }
     }
 
     pub(crate) async fn close(&self) {

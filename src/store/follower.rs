@@ -78,12 +78,9 @@ pub fn hear_others(
             }
             // Page after page at once: however much is appended, nobody falls behind.
             loop {
-                match store.streams_after(heard, PAGE).await {
-                    Ok(Some((last, streams))) => {
-                        heard = last;
-                        listener.appended_elsewhere(&streams);
-                    }
-                    Ok(None) => break,
+                match hear(&store, &mut heard, &*listener).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
                     Err(error) => {
                         if error.is_news("others") {
                             tracing::warn!(%error, "what other nodes appended could not be read");
@@ -94,6 +91,30 @@ pub fn hear_others(
             }
         }
     }
+}
+
+/// Hears what was appended behind a position, a page at most; whether there may be more.
+async fn hear(
+    store: &Store,
+    heard: &mut u64,
+    listener: &dyn CommitListener,
+) -> Result<bool, StoreError> {
+    if let Some((last, streams)) = store.streams_after(*heard, PAGE).await? {
+        *heard = last;
+        listener.appended_elsewhere(&streams);
+        return Ok(true);
+    }
+    let last = store.last_position().await?;
+    if last < *heard {
+        tracing::warn!(
+            before = *heard,
+            now = last,
+            "the log ends earlier than it did: its database was put back"
+        );
+        *heard = last;
+        listener.put_back();
+    }
+    Ok(false)
 }
 
 async fn run(store: &Store, follower: Follower, stop: &CancellationToken) {

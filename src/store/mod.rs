@@ -31,6 +31,7 @@ mod news;
 mod patience;
 mod people;
 mod projection;
+mod readers;
 mod register;
 mod restore;
 mod rewrap;
@@ -286,7 +287,7 @@ impl Store {
         matches!(self.pool, Pool::Postgres(_))
     }
 
-    /// Whether a write can be committed right now.
+    /// Whether a write can be committed right now, and be read.
     ///
     /// # Errors
     ///
@@ -296,7 +297,8 @@ impl Store {
             probe: true,
             ..Append::default()
         };
-        self.writer.append(probe).await.map(drop)
+        // Who cannot read cannot sign anybody in either.
+        tokio::try_join!(self.writer.append(probe), head(&self.pool)).map(drop)
     }
 
     /// What was counted since it was opened.

@@ -1,4 +1,4 @@
-//! How long the writer waits for an answer.
+//! How long an answer is waited for.
 
 use std::{future::Future, io, time::Duration};
 
@@ -20,5 +20,10 @@ pub(super) async fn within<T>(
 ) -> Result<T, StoreError> {
     tokio::time::timeout(patience, doing)
         .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into()))
+        .unwrap_or_else(|_| Err(timed_out().into()))
+}
+
+/// What is told of a database that does not answer in time.
+pub(super) fn timed_out() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }

@@ -13,7 +13,8 @@ use super::{AuditFilter, LogEntry, Store, StoreError};
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// The events that fit, in order and each once, in pages of at most the filter's limit; none is empty.
-/// It ends with `stop`, however much there is left to catch up with, and with the writer.
+/// It ends with `stop`, however much there is left to catch up with, with the writer, and when the log
+/// comes to end before the position, as one that is put back to an earlier state.
 pub fn tail(
     store: Arc<Store>,
     mut filter: AuditFilter,
@@ -39,6 +40,15 @@ pub fn tail(
                     continue;
                 }
             };
+            if seen < filter.after && page.is_empty() {
+                // What comes to stand there now would be passed over.
+                tracing::warn!(
+                    after = filter.after,
+                    ends = seen,
+                    "the log ends before what is followed: its database was put back"
+                );
+                return;
+            }
             let is_full = page.len() >= filter.limit as usize;
             // What did not fit need not be looked at again.
             let looked_at = if is_full { 0 } else { seen };

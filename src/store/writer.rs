@@ -49,6 +49,9 @@ pub trait CommitListener: Send + Sync + 'static {
 
     /// Another node has appended to these streams.
     fn appended_elsewhere(&self, _streams: &[StreamId]) {}
+
+    /// The log ends earlier than it did: whatever is known of it may be otherwise.
+    fn put_back(&self) {}
 }
 
 pub(crate) struct Writer {

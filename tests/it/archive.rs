@@ -1,6 +1,6 @@
 //! Ended requests leave the log for a file, byte for byte; what is left proves that they were there.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use reqwest::Method;
@@ -14,7 +14,13 @@ use crate::{
         process::eventually,
     },
 };
-use auth_agent::store::maintenance::{check, rebuild};
+use auth_agent::{
+    domain::Ended,
+    store::{
+        ArchiveError, CommitListener, Committed, Opened, StoreError,
+        maintenance::{check, rebuild},
+    },
+};
 
 /// Lifetimes and retentions of seconds. Whatever lives is kept all the same.
 async fn short(env: Env) -> TestServer {
@@ -45,6 +51,13 @@ async fn archived(api: &Api, count: u64) -> Vec<Value> {
 fn segment(server: &TestServer, event: &Value) -> PathBuf {
     let name = event["payload"]["segment"].as_str().unwrap();
     server.data_dir().join("archive").join(name)
+}
+
+/// Hears of no commit.
+struct Nobody;
+
+impl CommitListener for Nobody {
+    fn committed(&self, _: &[Committed]) {}
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -221,4 +234,43 @@ async fn what_leaves_the_log_makes_room_for_what_comes() {
     }
     // Pages of 4 KiB: a stub needs some 170 bytes of one, and the whole event needed some 700.
     assert!(pages[2] - pages[1] <= 8, "{pages:?}");
+}
+
+on_both_databases! {
+    async fn those_who_archive_at_once_pass_over_nothing_and_leave_no_file_behind(env: Env) {
+        let mut server = env.start(|_| {}).await;
+        let api = server.api();
+        let client = api.create_client(json!({})).await;
+        let agent = api.create_agent(json!({})).await;
+        for _ in 0..5 {
+            abandoned(&api, &client).await;
+            api.sign_in(&client, &agent).await;
+        }
+        server.stop().await;
+        let opened = Opened::open(&url_of(&server)).await.unwrap();
+        let (store, guard) = opened.start(Arc::new(Nobody)).await.unwrap();
+        let folder = server.folder().join("archived");
+        let before = store.now().await.unwrap();
+        let archive = async |ended| {
+            let mut met = 0;
+            loop {
+                match store.archive(ended, before, &folder).await {
+                    Ok(true) => {}
+                    Ok(false) => return met,
+                    Err(ArchiveError::Store(StoreError::Conflict)) => met += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        };
+        let met = tokio::join!(archive(Ended::Abandoned), archive(Ended::Finished));
+        assert_ne!(met, (0, 0), "they did not meet");
+        drop(store);
+        guard.finished().await;
+        let whole = "select id from requests union all
+            select stream from events where stream like 'auth_request/%' and body <> ''";
+        assert_eq!(sql(&server, whole).await, [""; 0]);
+        let files = fs::read_dir(&folder).unwrap().count();
+        let named = sql(&server, "select body from events where type = 'Archived'").await;
+        assert_eq!(files, named.len(), "{named:?}");
+    }
 }

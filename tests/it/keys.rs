@@ -306,6 +306,8 @@ on_both_databases! {
             let reply = api.admin(Method::POST, "/keys/rotate", Some(body)).await;
             reply.refused(400, "invalid_request");
         }
+        let filtered = api.admin(Method::GET, "/keys?use=signing", None).await;
+        filtered.refused(400, "invalid_request");
         let shown = keys(&api).await;
         assert_eq!(shown.len(), 4);
         for key in &shown {

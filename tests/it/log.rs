@@ -12,13 +12,17 @@ use std::{
 
 use auth_agent::{
     domain::{AdmissionStatus, Decision, Metadata},
-    store::{Committed, Opened, Store, StoreError},
+    store::{AuditFilter, CommitListener, Committed, Opened, Store, StoreError, hear_others, tail},
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt, future::join_all};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use self::node::Place;
-use crate::support::{Api, Backend, on_both_databases, process::locked};
+use crate::support::{
+    Api, Backend, Env, on_both_databases,
+    process::{eventually, locked},
+};
 
 /// Every event that matches, page by page, in the order of the log.
 pub(crate) async fn history(api: &Api, query: &str) -> Vec<Value> {
@@ -218,4 +222,51 @@ on_both_databases! {
             assert_eq!(hex, *hash);
         }
     }
+}
+
+/// Counts how often the log was put back.
+#[derive(Default)]
+struct PutBack(AtomicUsize);
+
+impl CommitListener for PutBack {
+    fn committed(&self, _: &[Committed]) {}
+
+    fn put_back(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_put_back_under_a_node_is_noticed_and_no_tail_goes_on() {
+    let env = Env {
+        backend: Backend::Postgres,
+    };
+    let place = Place::new(env).await;
+    let node = place.node().await;
+    let client = node.client(None).await.unwrap();
+    for _ in 0..5 {
+        node.request(client, 1).await.unwrap();
+    }
+    let (listener, stop) = (Arc::new(PutBack::default()), CancellationToken::new());
+    let heard = hear_others(
+        Arc::clone(&node.store),
+        Arc::clone(&listener) as _,
+        stop.clone(),
+    );
+    let hearing = tokio::spawn(heard);
+    let filter = AuditFilter {
+        after: node.store.last_position().await.unwrap(),
+        limit: 10,
+        ..AuditFilter::default()
+    };
+    let mut pages = std::pin::pin!(tail(Arc::clone(&node.store), filter, stop.clone()));
+    place.sql("delete from events where position > 3").await;
+    assert!(pages.next().await.is_none());
+    eventually("it to be noticed", async || {
+        (listener.0.load(Ordering::SeqCst) == 1).then_some(())
+    })
+    .await;
+    stop.cancel();
+    hearing.await.unwrap();
+    node.stop().await;
 }

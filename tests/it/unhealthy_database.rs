@@ -2,7 +2,10 @@
 //! that are ended, a lock that somebody holds. Nothing is answered that did not happen, nothing that
 //! happened is called lost, and everything goes on once the database does.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use auth_agent::store::StoreError;
 use tokio::{
@@ -35,6 +38,8 @@ pub(crate) enum Mode {
 pub(crate) struct Proxy {
     pub(crate) url: String,
     mode: Arc<Mutex<Mode>>,
+    /// Connections are told apart by how often this was raised before they were made.
+    age: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -44,17 +49,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let mode = Arc::new(Mutex::new(Mode::Pass));
+        let age = Arc::new(AtomicUsize::new(0));
         let (target, shared) = (target.to_owned(), Arc::clone(&mode));
+        let ages = Arc::clone(&age);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (target, mode) = (target.clone(), Arc::clone(&shared));
+                let (ages, born) = (Arc::clone(&ages), ages.load(Ordering::SeqCst));
                 tokio::spawn(async move {
                     if *locked(&mode) == Mode::Gone {
                         return;
                     }
                     if let Ok(server) = TcpStream::connect(&target).await {
                         tokio::select! {
-                            () = forward(client, server, &mode) => {}
+                            () = forward(client, server, &mode, || ages.load(Ordering::SeqCst) > born) => {}
                             () = while_not_gone(&mode) => {}
                         }
                     }
@@ -64,7 +72,13 @@ impl Proxy {
         Self {
             url: format!("{rest}@127.0.0.1:{port}/{database}"),
             mode,
+            age,
         }
+    }
+
+    /// The connections that there are say nothing any more, and do not end; others are as the mode is.
+    pub(crate) fn silence_those_that_there_are(&self) {
+        self.age.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn set(&self, mode: Mode) {
@@ -76,20 +90,25 @@ impl Proxy {
     }
 }
 
-async fn forward(mut client: TcpStream, mut server: TcpStream, mode: &Mutex<Mode>) {
+async fn forward(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mode: &Mutex<Mode>,
+    is_silenced: impl Fn() -> bool,
+) {
     let (mut asked, mut told) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {
             read = client.read(&mut asked) => {
                 let Ok(read @ 1..) = read else { return };
-                held_while_silent(mode).await;
+                held_while_silent(mode, &is_silenced).await;
                 if server.write_all(&asked[..read]).await.is_err() {
                     return;
                 }
             }
             read = server.read(&mut told) => {
                 let Ok(read @ 1..) = read else { return };
-                held_while_silent(mode).await;
+                held_while_silent(mode, &is_silenced).await;
                 let told = &told[..read];
                 if told.windows(7).any(|bytes| bytes == b"COMMIT\0") {
                     let mut mode = locked(mode);
@@ -112,8 +131,8 @@ async fn while_not_gone(mode: &Mutex<Mode>) {
     }
 }
 
-async fn held_while_silent(mode: &Mutex<Mode>) {
-    while *locked(mode) == Mode::Silent {
+async fn held_while_silent(mode: &Mutex<Mode>, is_silenced: impl Fn() -> bool) {
+    while *locked(mode) == Mode::Silent || is_silenced() {
         tokio::time::sleep(crate::support::process::PAUSE).await;
     }
 }
@@ -175,6 +194,41 @@ async fn a_network_that_goes_silent_is_noticed_and_recovered_from() {
         before + 1,
         "what was refused is not there"
     );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_whose_connections_went_silent_make_room_for_others() {
+    /// More than there are readers.
+    const MANY: usize = 40;
+    let place = postgres().await;
+    let proxy = Proxy::before(&place.url()).await;
+    let node = place.node_by(&proxy.url).await;
+    for callers_stay in [true, false] {
+        proxy.set(Mode::Silent);
+        let read = |_| {
+            let store = Arc::clone(&node.store);
+            tokio::spawn(async move { store.statistics().await.map(drop) })
+        };
+        let reads: Vec<_> = (0..MANY).map(read).collect();
+        // Some read by then, some wait for a reader.
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        proxy.silence_those_that_there_are();
+        proxy.set(Mode::Pass);
+        for read in reads {
+            if callers_stay {
+                let told = read.await.unwrap();
+                assert!(matches!(told, Err(StoreError::Unavailable(_))), "{told:?}");
+            } else {
+                read.abort();
+            }
+        }
+        let again = futures_util::future::join_all((0..MANY).map(read)).await;
+        for told in again {
+            told.unwrap().unwrap();
+        }
+        eventually("it is ready", async || node.store.ready().await.ok()).await;
+    }
     node.stop().await;
 }
 

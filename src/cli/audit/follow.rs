@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Longest event that is taken; the log holds none over 32 KiB.
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// Follows until Ctrl-C, which is how it is meant to end.
+/// Follows until Ctrl-C, which is how it is meant to end, or until nobody reads on.
 pub(super) async fn run(
     remote: &Remote,
     query: Vec<(&'static str, String)>,
@@ -26,18 +26,18 @@ pub(super) async fn run(
     let mut signals = StopSignals::catch()
         .map_err(|error| Failure::failed(format!("cannot catch signals: {error}")))?;
     tokio::select! {
-        refused = follow(remote, query, after, output) => Err(refused),
+        ended = follow(remote, query, after, output) => ended,
         () = signals.next() => Ok(()),
     }
 }
 
-/// Only a refusal ends it.
+/// Only a refusal ends it, and a reader who has gone.
 async fn follow(
     remote: &Remote,
     mut query: Vec<(&'static str, String)>,
     after: Option<String>,
     output: Output,
-) -> Failure {
+) -> Result<(), Failure> {
     query.extend(after.map(|after| ("after", after)));
     let mut seen: Option<String> = None;
     let mut opened = false;
@@ -53,18 +53,21 @@ async fn follow(
                         if let Ok(told) = serde_json::from_str(&event.data) {
                             tell(&told, output);
                         }
+                        if output.untold().is_some() {
+                            return Ok(());
+                        }
                         // The first says where the tail begins, and no more.
                         seen = event.id.or(seen);
                     }
                     if events.unread.len() > MOST_BYTES {
-                        return Failure::failed("the server sends what is no event");
+                        return Err(Failure::failed("the server sends what is no event"));
                     }
                 }
                 output.hint("the stream was cut: trying again");
             }
-            Err(StreamError::Cut(failure)) if !opened => return failure,
+            Err(StreamError::Cut(failure)) if !opened => return Err(failure),
             Err(StreamError::Cut(_)) => {}
-            Err(StreamError::Refused(failure)) => return failure,
+            Err(StreamError::Refused(failure)) => return Err(failure),
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -21,7 +21,11 @@ use serde_json::value::RawValue;
 use super::{Administrator, MAX_LIMIT, Paging, filter};
 use crate::{
     domain::{AdministrationFact, AuditLogRead, StreamId, is_event_type},
-    http::{ApiError, app::App, extract::Caller},
+    http::{
+        ApiError,
+        app::App,
+        extract::{Caller, preferred},
+    },
     oauth::Parameters,
     store::{AuditFilter, tail},
 };
@@ -38,6 +42,11 @@ const FILTERS: [&str; 7] = [
     "until",
     "last",
 ];
+
+/// As what the log can be read: a page, one event a line, or a live tail.
+const PAGE: &str = "application/json";
+const LINES: &str = "application/x-ndjson";
+const TAIL: &str = "text/event-stream";
 
 #[derive(Serialize)]
 struct Answer {
@@ -93,6 +102,34 @@ fn last(parameters: &Parameters) -> Result<Option<u32>, ApiError> {
     Ok(Some(number))
 }
 
+/// Where a tail was cut.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(id) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let position = id.to_str().ok().and_then(|id| id.parse().ok());
+    position.map(Some).ok_or_else(|| {
+        ApiError::invalid_request("Last-Event-ID must be the position of an event of this log")
+    })
+}
+
+/// Refuses to read on behind the end: whoever has come that far has read a log that was put back since, and
+/// would never be told of what takes those places now.
+async fn is_in_the_log(app: &App, position: u64) -> Result<(), ApiError> {
+    // What this node knows of the log is enough for most.
+    if position <= *app.store.head().borrow() {
+        return Ok(());
+    }
+    let end = app.store.last_position().await?;
+    if position <= end {
+        return Ok(());
+    }
+    Err(ApiError::invalid_request(format!(
+        "the log ends at position {end}, before {position}: if it was restored, read on after the \
+         position that its newest Restored event names"
+    )))
+}
+
 /// GET /api/admin/audit-log: JSON, one event a line, or a live tail, as `Accept` asks.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
@@ -102,6 +139,7 @@ pub(super) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let (paging, parameters) = Paging::<u64>::read(&query, &FILTERS)?;
+    let wanted = preferred(&headers, &[PAGE, LINES, TAIL]);
     let mut reading = asked(&paging, &parameters)?;
     let mut filter = AuditFilter {
         after: paging.after.unwrap_or_default(),
@@ -125,25 +163,20 @@ pub(super) async fn list(
         app.store.administered(fact, &metadata).await?;
         Ok::<_, ApiError>(())
     };
-    let accepted = headers
-        .get(header::ACCEPT)
-        .and_then(|accept| accept.to_str().ok());
-    let asks_for = |media_type| accepted.is_some_and(|accept| accept.contains(media_type));
-    if asks_for("text/event-stream") {
-        let seen = headers
-            .get("last-event-id")
-            .and_then(|id| id.to_str().ok()?.parse().ok());
-        if let Some(seen) = seen {
+    if wanted == TAIL {
+        if let Some(seen) = last_event_id(&headers)? {
             filter.after = seen;
         } else if last.is_none() && parameters.one("after")?.is_none() {
             filter.after = app.store.last_position().await?;
         }
+        is_in_the_log(&app, filter.after).await?;
         (reading.after, reading.limit) = (filter.after, None);
         record(reading).await?;
         let events = Sse::new(followed(app, administrator, filter))
             .keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
         return Ok(events.into_response());
     }
+    is_in_the_log(&app, filter.after).await?;
     // One more than asked for tells whether there is a next page.
     let limit = filter.limit as usize;
     filter.limit += 1;
@@ -157,9 +190,9 @@ pub(super) async fn list(
     }
     let last = page.last().map(|entry| entry.position);
     let items: Vec<Box<RawValue>> = page.into_iter().map(|entry| entry.text).collect();
-    if asks_for("application/x-ndjson") {
+    if wanted == LINES {
         let lines: String = items.iter().flat_map(|event| [event.get(), "\n"]).collect();
-        let media_type = (header::CONTENT_TYPE, "application/x-ndjson");
+        let media_type = (header::CONTENT_TYPE, LINES);
         return Ok(([media_type], lines).into_response());
     }
     let next = last.filter(|_| more).map(|position| position.to_string());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{RawQuery, Request, State},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,7 +58,16 @@ async fn all(app: &App) -> Result<Json<Value>, ApiError> {
 }
 
 /// GET /api/admin/keys: every key there has been, in the order in which they were made.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, ApiError> {
+    // They are few: a list without pages or filters.
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Err(ApiError::invalid_request(
+            "the list of keys takes no parameters",
+        ));
+    }
     all(&app).await
 }
 

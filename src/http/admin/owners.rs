@@ -6,9 +6,11 @@ use axum::{
     Json,
     extract::{Request, State},
 };
+use email_address::{EmailAddress, Options};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     Administrator, Paging,
@@ -94,28 +96,33 @@ impl Suspendable for Owner {
     }
 }
 
-/// An e-mail address that could be one: something on both sides of one `@`. Whether mail arrives is
-/// found out by sending some.
+/// An e-mail address that could be one (RFC 5321 §4.1.2, RFC 6531), without a name beside it. Whether mail
+/// arrives is found out by sending some.
 pub(super) fn address(text: &str) -> Result<String, ApiError> {
     let text = text.trim();
+    let options = Options::default()
+        .without_display_text()
+        .without_domain_literal();
+    let composed: String = text.nfc().collect();
     let plausible = text.len() <= 254
-        && text
+        && composed
             .chars()
-            .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c))
-        && text.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-        });
+            .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c) && c != '"')
+        && EmailAddress::parse_with_options(&composed, options).is_ok();
     if plausible {
         Ok(text.to_owned())
     } else {
-        Err(ApiError::invalid_request("user_email is not an address"))
+        Err(ApiError::invalid_request(
+            "user_email is not an address as in ada@people.example",
+        ))
     }
 }
 
-/// What an address is found by. Mail providers fold case; two people whose addresses differ by case alone
-/// do not exist.
+/// What an address is found by. Mail providers fold case; two people whose addresses differ by case alone,
+/// or by how an accent is written, do not exist.
 pub(super) fn email_key(app: &App, address: &str) -> String {
-    let folded = address.trim().to_lowercase();
+    let folded: String = address.trim().nfc().collect();
+    let folded = folded.to_lowercase();
     app.hash_keys.emails.mac_hex(&[folded.as_bytes()])
 }
 

@@ -281,7 +281,8 @@ fn of_own_keys() -> Vec<Operation> {
     vec![
         administered(get("/api/admin/keys", "listKeys", "List the server's own keys"), KEYS)
             .says("Every key there has been; private halves never leave.")
-            .answers_json(200, all(), "The keys.", items.clone()),
+            .answers_json(200, all(), "The keys.", items.clone())
+            .refuses(Code::InvalidRequest, "the list takes no parameters"),
         takes(administered(post("/api/admin/keys/rotate", "rotateKeys", "Make new keys"), KEYS), "KeyRotation", &json!({ "use": "signing", "alg": "EdDSA" }))
             .says("They work once they have been published for long enough; or at once, when the former ones are compromised: then whatever was made with those is dead.")
             .answers_json(200, all(), "The keys as they are from here on.", items)
@@ -317,7 +318,7 @@ fn of_log() -> Vec<Operation> {
             .query("since", moment(), "Not before this time.")
             .query("until", moment(), "Before this time.")
             .query("last", integer(1, MAX_LIMIT.into()), "The newest so many, in order; with neither `after` nor `limit`.")
-            .header("Last-Event-ID", text(), "Of a tail: the last event that was seen.")
+            .header("Last-Event-ID", text(), "Of a tail: the position of the last event that was seen. Behind the end of the log it is refused, as `after` is: the log was restored since.")
             .answers_json(200, page_of("Event"), "The events.", json!({ "items": [event], "next": null }))
             .answers_with(200, "application/x-ndjson", text(), "The events.")
             .answers_with(200, EVENTS, text(), "The events."),

@@ -1,5 +1,5 @@
-//! A file of archived events, their texts a line each. Its name stands for its content, so no other ever
-//! takes its place.
+//! A file of archived events, their texts a line each. Its name is its own, also among the nodes that share
+//! a folder, so no other ever takes its place, and whoever wrote it may remove it.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -68,6 +68,12 @@ impl Writing {
     }
 }
 
+/// Removes a segment whose events stay in the log.
+pub(super) async fn remove(file: PathBuf) {
+    // Left behind it takes room, and does no harm.
+    let _ = tokio::fs::remove_file(file).await;
+}
+
 /// A segment that is being written; gone when dropped before it has its name.
 struct Unfinished {
     folder: PathBuf,
@@ -118,7 +124,7 @@ impl Unfinished {
     fn named(mut self, begins: &str) -> Result<Segment, ArchiveError> {
         let hash = self.hash.clone().finish();
         let sha256 = hex::encode(hash.as_ref());
-        let name = format!("{begins}-{}.ndjson", &sha256[..16]);
+        let name = format!("{begins}-{}.ndjson", hex::encode(edge::random::<8>()));
         let mut finish = || {
             self.file.flush()?;
             self.file.get_ref().sync_all()?;

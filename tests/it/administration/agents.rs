@@ -60,6 +60,14 @@ on_both_databases! {
         assert!(agent.secret.len() >= 43, "at least 256 bits");
     }
 
+    async fn an_address_may_be_of_any_script_and_an_accent_is_written_in_two_ways(env: Env) {
+        let api = env.api().await;
+        let unique = format!("{:x}", arbitrary());
+        let one = register(&api, body(&format!("ren\u{e9}+{unique}@b\u{fc}cher.example"))).await.expect(201);
+        let same = register(&api, body(&format!("rene\u{301}+{unique}@bu\u{308}cher.example"))).await.expect(201);
+        assert_eq!(one.str("owner_id"), same.str("owner_id"));
+    }
+
     async fn an_address_that_differs_by_case_alone_is_the_same_person(env: Env) {
         let api = env.api().await;
         let unique = format!("{:x}", arbitrary());
@@ -144,6 +152,14 @@ on_both_databases! {
             (json!({"user_email": "@people.example"}), "user_email"),
             (json!({"user_email": "a@b@c"}), "user_email"),
             (json!({"user_email": "a b@c"}), "user_email"),
+            (json!({"user_email": "<a@b.example>"}), "user_email"),
+            (json!({"user_email": "Ada <a@b.example>"}), "user_email"),
+            (json!({"user_email": "mailto:a@b.example"}), "user_email"),
+            (json!({"user_email": "a@b.example,c@d.example"}), "user_email"),
+            (json!({"user_email": "\"x@y.example"}), "user_email"),
+            (json!({"user_email": "a@b..example"}), "user_email"),
+            (json!({"user_email": "a@-b-"}), "user_email"),
+            (json!({"user_email": "a@[127.0.0.1]"}), "user_email"),
             (json!({"user_email": format!("{}@b", "a".repeat(255))}), "user_email"),
             (json!({"model": ""}), "model"),
             (json!({"capabilities": [7]}), "capabilities[0]"),

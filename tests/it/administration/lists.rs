@@ -145,8 +145,14 @@ on_both_databases! {
             // The far end is an empty page, on every database.
             for after in ["9223372036854775807", "18446744073709551615"] {
                 let path = format!("/{kind}?after={after}");
-                let page = api.admin(Method::GET, &path, None).await.expect(200).json;
-                assert_eq!(page, json!({"items": [], "next": null}), "{kind} after {after}");
+                let page = api.admin(Method::GET, &path, None).await;
+                if kind == "audit-log" {
+                    // A log has no such place: it was put back since.
+                    page.refused(400, "invalid_request");
+                } else {
+                    let empty = json!({"items": [], "next": null});
+                    assert_eq!(page.expect(200).json, empty, "{kind} after {after}");
+                }
             }
         }
     }

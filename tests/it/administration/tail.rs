@@ -70,6 +70,40 @@ on_both_databases! {
         assert_eq!(event.data["stream"], format!("client/{}", client.id));
     }
 
+    async fn who_has_come_further_than_the_log_is_told_so(env: Env) {
+        let server = env.start(|_| {}).await;
+        let api = server.api();
+        public(&api).await;
+        // As after a restore: what takes the places behind the end would be passed over.
+        let refused = async |query: &str, accept: &str, seen: &str| {
+            let call = api
+                .get(&format!("/api/admin/audit-log?{query}"))
+                .bearer_auth(&api.admin_key)
+                .header("accept", accept)
+                .header("last-event-id", seen);
+            let reply = api.send(call).await;
+            reply.refused(400, "invalid_request");
+            reply.str("error_description").to_owned()
+        };
+        for (query, accept, seen) in [
+            ("after=4711", "application/json", "0"),
+            ("after=4711", "application/x-ndjson", "0"),
+            ("", "text/event-stream", "4711"),
+        ] {
+            let told = refused(query, accept, seen).await;
+            assert!(told.contains("before 4711") && told.contains("Restored"), "{told}");
+        }
+        for seen in ["abc", "", "-1", "18446744073709551616"] {
+            let told = refused("", "text/event-stream", seen).await;
+            assert!(told.contains("Last-Event-ID"), "{told}");
+        }
+        // The very end is no further than that.
+        let end = acts(&api, "").await.last().unwrap()["position"].to_string();
+        let mut tail = api.tail("", Some(&end)).await;
+        public(&api).await;
+        assert!(next_act(&mut tail).await.is_some());
+    }
+
     async fn a_tail_is_filtered_as_the_list_is(env: Env) {
         let server = env.start(|_| {}).await;
         let api = server.api();

@@ -1,12 +1,13 @@
 //! What a program is told when a job fails, whatever the reason.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use serde_json::json;
 
+use super::{CREATE, job};
 use crate::support::{
     Backend, TestServer,
-    process::{completed, free_port},
+    process::{Process, completed, free_port},
     server::program,
 };
 
@@ -175,4 +176,87 @@ async fn a_server_that_does_not_start_tells_programs_why() {
         words.contains(&listen) && words.contains("--listen"),
         "{words}"
     );
+}
+
+/// The command in a shell that does this with it.
+fn in_a_shell(command: &Command, line: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.env_clear();
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            shell.env(name, value);
+        }
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell.args(["-c", line]).arg(command.get_program());
+    shell.args(command.get_args());
+    shell.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    shell
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_told_is_no_success() {
+    let server = TestServer::start(Backend::Sqlite, |_| {}).await;
+    let full = "\"$0\" \"$@\" >/dev/full";
+    for json in [&[][..], &["--json"]] {
+        let mut command = job(&server, &["audit", "--all"]);
+        let ended = completed(&mut in_a_shell(command.args(json), full)).await;
+        assert!(
+            ended.complaint(1).contains("not all could be told"),
+            "{ended:?}"
+        );
+        let mut command = job(&server, &CREATE);
+        let ended = completed(&mut in_a_shell(command.args(json), full)).await;
+        assert!(
+            ended.complaint(1).contains("the new secret is lost"),
+            "{ended:?}"
+        );
+        // Where the secret is somewhere else, only the words are lost.
+        let mut command = job(&server, &CREATE);
+        let file = format!("{}.secret", json.len());
+        command.args(json).args(["--secret-file", &file]);
+        let ended = completed(&mut in_a_shell(&command, full)).await;
+        assert!(
+            ended.complaint(1).contains("not all could be told"),
+            "{ended:?}"
+        );
+        assert!(
+            !fs::read_to_string(server.folder().join(file))
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_ends_when_nobody_reads_on() {
+    let server = TestServer::start(Backend::Sqlite, |_| {}).await;
+    let api = server.api();
+    for _ in 0..3 {
+        api.create_client(json!({})).await;
+    }
+    // The shell ends when both do, and tells how the job did.
+    let head = "{ \"$0\" \"$@\"; echo \"ended by $?\" >&2; } | head -n 1";
+    let mut all = in_a_shell(&job(&server, &["audit", "--all", "--json"]), head);
+    let ended = completed(&mut all).await;
+    assert_eq!(
+        (ended.status, ended.stdout.lines().count()),
+        (0, 1),
+        "{ended:?}"
+    );
+    let follow = job(&server, &["audit", "--follow", "--after", "0", "--json"]);
+    let mut tail = Process::start(&mut in_a_shell(&follow, head));
+    tail.line("an event", |line| line.starts_with('{').then_some(()))
+        .await;
+    // It learns of it by the next event.
+    let mut ended = None;
+    while ended.is_none() {
+        api.create_client(json!({})).await;
+        ended = tail.ended();
+    }
+    let told = tail.output().text();
+    assert!(told.contains("ended by 1"), "{told}");
+    assert!(!told.contains("auth-agent:"), "quietly: {told}");
 }

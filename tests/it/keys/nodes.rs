@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use sqlx::{Connection, Executor, PgConnection};
 
 use super::{NEW_KEY, rewrap, rotate};
 use crate::{
     jwt,
     nodes::beside,
+    sql::url_of,
     support::{Authorize, Backend, TestServer, Tokens, process::eventually},
 };
 
@@ -134,4 +136,47 @@ async fn no_node_signs_with_a_key_that_another_has_declared_compromised() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_keys_cannot_be_looked_for_nothing_is_called_worthless() {
+    let server = TestServer::start(Backend::Postgres, |_| {}).await;
+    let api = server.api();
+    let client = api.create_client(json!({})).await;
+    let agent = api.create_agent(json!({})).await;
+    let done = api.sign_in(&client, &agent).await;
+    let (asked, _, callback) = api.code(&client, &agent).await;
+    // Of a key that this node has not heard of, be it one that another has made.
+    let under_another = |artefact: &str| {
+        let (label, rest) = artefact.split_once('_').unwrap();
+        let (_, rest) = rest.split_once('.').unwrap();
+        format!("{label}_0123456789ab.{rest}")
+    };
+    let code = under_another(&callback.get("code"));
+    let token = under_another(done.tokens.refresh());
+    let mut held = PgConnection::connect(&url_of(&server)).await.unwrap();
+    held.execute("begin; lock table derivation_keys in access exclusive mode")
+        .await
+        .unwrap();
+    let refusals = [
+        api.refresh(&client, &token).await,
+        api.redeem(&client, &code, &asked.pkce.verifier).await,
+        api.revoke(&client, &token).await,
+        api.form(&client, "/introspect", &[("token", &*token)])
+            .await,
+    ];
+    for refusal in refusals {
+        refusal.refused(503, "temporarily_unavailable");
+        assert!(!refusal.header("retry-after").is_empty());
+    }
+    // Nor what is known.
+    Tokens::of(api.refresh(&client, done.tokens.refresh()).await);
+    held.close().await.unwrap();
+    eventually("keys to be looked for", async || {
+        let reply = api.refresh(&client, &token).await;
+        (reply.status != 503).then(|| reply.refused(400, "invalid_grant"))
+    })
+    .await;
+    assert_eq!(api.revoke(&client, &token).await.status, 200);
+    assert!(!api.is_active(&client, &token).await);
 }
