@@ -251,7 +251,7 @@ impl KeySchedule {
 }
 
 /// A step that is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DueStep {
     /// It has been published for long enough.
     Activate,

@@ -5,6 +5,7 @@
 //! yet looks for it before it refuses anything: when it is to derive under it, and when somebody
 //! presents what was made with it.
 
+mod keep;
 mod load;
 
 use std::{
@@ -14,7 +15,6 @@ use std::{
 };
 
 use tokio::sync::{Mutex, Notify, watch};
-use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -38,12 +38,6 @@ pub(crate) const ALGORITHMS: [TokenAlgorithm; 3] = [
 ];
 /// Longest that clients and proxies may keep the key set.
 const LONGEST_JWKS_AGE: u64 = 300;
-/// How often to look whether another node has changed a key, and whether a step is due.
-const PACE: Duration = Duration::from_secs(1);
-/// How often to look for due steps where none is known to come.
-const SLOW_PACE: Duration = Duration::from_secs(30);
-/// How often keys are loaded at most because somebody presented what names an unknown one.
-const ASKED_PACE: Duration = Duration::from_millis(250);
 /// How long whoever presented it waits for that.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -328,74 +322,6 @@ impl LiveKeys {
         match tokio::time::timeout(PATIENCE, answered.changed()).await {
             Ok(Ok(())) => *answered.borrow(),
             _ => Err(NotLoaded),
-        }
-    }
-
-    // ---- as time goes on -----------------------------------------------------------------------
-
-    /// Follows what other nodes do, answers those who ask, and takes the steps that are due.
-    pub(crate) async fn keep(self: Arc<Self>, stop: CancellationToken) {
-        tokio::join!(self.follow(&stop), self.answer(&stop));
-    }
-
-    async fn follow(&self, stop: &CancellationToken) {
-        let mut slept = Duration::ZERO;
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(PACE) => slept += PACE,
-            }
-            let went_on = async {
-                if self.store.is_shared() {
-                    self.store.check_seal().await?;
-                    let mark = self.loaded.lock().await.mark;
-                    if self.store.keys_mark().await? != mark {
-                        self.reload().await?;
-                    }
-                }
-                let last = self.loaded.lock().await.clone();
-                let usable = |id: &str| !last.unreadable.contains(id);
-                if (last.awaits || slept >= SLOW_PACE)
-                    && self.store.take_due_steps(&self.schedule, usable).await?
-                {
-                    self.reload().await?;
-                }
-                Ok::<_, KeysError>(())
-            };
-            match went_on.await {
-                Ok(()) => {}
-                Err(KeysError::Store(error @ StoreError::Resealed)) => {
-                    tracing::error!(%error, "stopping");
-                    stop.cancel();
-                }
-                Err(KeysError::Store(error)) if !error.is_news("keys") => {
-                    tracing::debug!(%error, "the keys could not be followed");
-                }
-                Err(error) => tracing::warn!(%error, "the keys could not be followed"),
-            }
-            if slept >= SLOW_PACE {
-                slept = Duration::ZERO;
-            }
-        }
-    }
-
-    async fn answer(&self, stop: &CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.asked.notified() => {}
-            }
-            let loaded = self.reload().await.map_err(|error| {
-                match error {
-                    KeysError::Store(error) if !error.is_news("asked for keys") => {
-                        tracing::debug!(%error, "the keys could not be loaded");
-                    }
-                    error => tracing::warn!(%error, "the keys could not be loaded"),
-                }
-                NotLoaded
-            });
-            self.answered.send_modify(|answer| *answer = loaded);
-            tokio::time::sleep(ASKED_PACE).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     StartError,
     admin::entry::LOCAL_OPERATOR,
     bootstrap::make_data_dir,
-    keys,
+    first_start, keys,
     master_key::{fits, master_key},
 };
 use crate::{
@@ -134,8 +134,12 @@ async fn restored(
     drop(store);
     guard.finished().await;
     began.map_err(start)?;
+    let database = copy.becomes(empty, progress).await?;
+    if sqlite_file(url).is_some() {
+        first_start::mark(config);
+    }
     Ok(RestoreReport {
         backup_position,
-        database: copy.becomes(empty, progress).await?,
+        database,
     })
 }

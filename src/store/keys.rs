@@ -1,5 +1,7 @@
 //! Signing and derivation keys: their streams, and the vault's rows, sealed under the master key.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -244,7 +246,8 @@ impl Store {
     }
 
     /// Appends the steps that are due, and says whether there were any. Another node may do so at the
-    /// same time: each step is taken once. A key that is not `usable` is not put to use.
+    /// same time: each step is taken once. `may` is asked for each step that is to come, with what is left
+    /// until it is due, and says whether it may be taken once it is.
     ///
     /// # Errors
     ///
@@ -252,15 +255,16 @@ impl Store {
     pub async fn take_due_steps(
         &self,
         schedule: &KeySchedule,
-        usable: impl Fn(&str) -> bool,
+        mut may: impl FnMut(&str, DueStep, Duration) -> bool,
     ) -> Result<bool, StoreError> {
         let (keys, now) = (self.keys().await?, self.now().await?);
         let mut taken = false;
         for known in &keys.0 {
-            let Some((due, _)) = keys.due(known, schedule).filter(|(_, at)| *at <= now) else {
+            let Some((due, at)) = keys.due(known, schedule) else {
                 continue;
             };
-            if due == DueStep::Activate && !usable(&known.id) {
+            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            if !may(&known.id, due, left) || at > now {
                 continue;
             }
             let group = known.key.group;

@@ -1,6 +1,9 @@
 //! A clock that jumps, a node's or the database's: what is short-lived may end, and nothing breaks.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+
+use reqwest::Method;
+use serde_json::json;
 
 use crate::{
     bad_days::{all_is_well, all_is_well_at, parties},
@@ -115,4 +118,32 @@ async fn a_database_servers_clock_that_jumps_by_an_hour_breaks_nothing_either() 
     let (client, agent, done) = parties(&api).await;
     jumps(&clock, &api, &client, &agent, true).await;
     all_is_well_at(&url, &mut server, &client, &agent, &done).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_puts_no_key_to_use_before_it_was_published_for_long_enough() {
+    let (clock, _folder) = FakeClock::new();
+    let server = TestServer::start(Backend::Sqlite, |options| {
+        for (name, value) in clock.environment() {
+            options.env(name, value);
+        }
+        options.flag("--key-publish-ahead", 1_800);
+    })
+    .await;
+    let api = server.api();
+    let body = json!({"use": "signing", "alg": "ES256"});
+    let made = api.admin(Method::POST, "/keys/rotate", Some(body)).await;
+    made.expect(200);
+    let statuses = async || {
+        let keys = api.admin(Method::GET, "/keys", None).await.expect(200).json;
+        let keys = keys["items"].as_array().unwrap().clone();
+        let of_alg = keys.iter().filter(|key| key["alg"] == "ES256");
+        of_alg.map(|key| key["status"].clone()).collect::<Vec<_>>()
+    };
+    // The server looks each second.
+    let looked = Duration::from_secs(3);
+    tokio::time::sleep(looked).await;
+    clock.set("+1h");
+    tokio::time::sleep(looked).await;
+    assert_eq!(statuses().await, ["active", "next"]);
 }
