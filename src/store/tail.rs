@@ -40,7 +40,8 @@ pub fn tail(
                     continue;
                 }
             };
-            if seen < filter.after && page.is_empty() {
+            // What this node alone appends to is not put back under it, and may have more than was rung for.
+            if store.is_shared() && seen < filter.after && page.is_empty() {
                 // What comes to stand there now would be passed over.
                 tracing::warn!(
                     after = filter.after,

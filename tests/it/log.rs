@@ -203,6 +203,32 @@ on_both_databases! {
         node.stop().await;
     }
 
+    async fn a_tail_keeps_up_with_many_who_append_and_misses_nothing(env: Env) {
+        const MANY: usize = 2_000;
+        let place = Place::new(env).await;
+        let node = place.node().await;
+        let client = node.client(None).await.unwrap();
+        let after = node.store.last_position().await.unwrap();
+        let filter = AuditFilter { after, limit: 10, ..AuditFilter::default() };
+        let pages = tail(Arc::clone(&node.store), filter, CancellationToken::new());
+        let told = tokio::spawn(async move {
+            let mut pages = std::pin::pin!(pages);
+            let mut told = Vec::new();
+            while told.len() < MANY {
+                let page = pages.next().await.expect("the tail goes on");
+                told.extend(page.into_iter().map(|entry| entry.position));
+            }
+            told
+        });
+        let appends = futures_util::stream::iter(0..MANY).for_each_concurrent(16, async |_| {
+            node.request(client, 1).await.expect("it is appended");
+        });
+        appends.await;
+        let expected: Vec<u64> = (after + 1..=after + MANY as u64).collect();
+        assert_eq!(told.await.expect("the tail goes on"), expected);
+        node.stop().await;
+    }
+
     async fn the_leaf_hash_is_that_of_the_very_bytes_of_the_body(env: Env) {
         let place = Place::new(env).await;
         let node = place.node().await;
