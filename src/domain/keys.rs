@@ -235,6 +235,15 @@ pub struct KeySchedule {
 }
 
 impl KeySchedule {
+    /// How long a step of a key of the group is awaited, from what it follows on.
+    #[must_use]
+    pub const fn awaited(&self, step: DueStep, group: KeyGroup) -> Duration {
+        match step {
+            DueStep::Activate => self.ahead(group),
+            DueStep::Retire => self.kept(group),
+        }
+    }
+
     const fn ahead(&self, group: KeyGroup) -> Duration {
         match group {
             KeyGroup::Signing(_) => self.signing_ahead,

@@ -221,15 +221,15 @@ impl Store {
         }
         match self.writer.append(append).await {
             Ok(_) => Ok(true),
-            Err(StoreError::Conflict) => {
+            // It may have been committed.
+            Err(error @ (StoreError::Uncertain | StoreError::Stopped)) => Err(error.into()),
+            Err(error) => {
                 // Nothing names it, and nothing ever will.
                 if let Some(file) = written {
                     segment::remove(file).await;
                 }
-                Err(StoreError::Conflict.into())
+                Err(error.into())
             }
-            // It may have been committed.
-            Err(error) => Err(error.into()),
         }
     }
 

@@ -264,6 +264,8 @@ impl Store {
                 continue;
             };
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            // No more than the whole, however far behind the clock is.
+            let left = left.min(schedule.awaited(due, known.key.group));
             if !may(&known.id, due, left) || at > now {
                 continue;
             }

@@ -22,30 +22,38 @@ use super::patience::timed_out;
 
 /// Readers of one node.
 const MOST: u32 = 16;
+/// Readers that look through much: others are never kept from reading by them.
+const MOST_UNHURRIED: u32 = 2;
 /// How long a reader is waited for, or the answer when it is given back.
 const READER: Duration = Duration::from_secs(5);
 /// How long the answer to most of what is asked may take, which is little.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long what looks through much may take; the database itself gives up then.
+/// How long what looks through much may take.
 const LONG_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Readers, as an executor of statements.
 #[derive(Debug, Clone)]
 pub(crate) struct Readers {
     pool: PgPool,
+    /// Those that look through much.
+    unhurried: PgPool,
     patience: Duration,
 }
 
 impl Readers {
     /// Connects when somebody reads.
     pub(crate) fn new(options: PgConnectOptions) -> Self {
-        let limit = format!("{}s", LONG_PATIENCE.as_secs());
-        let options = options.options([("statement_timeout", limit)]);
-        Self {
-            pool: PoolOptions::new()
-                .max_connections(MOST)
+        // The database gives up when nobody waits any more: it does not see by itself who has gone.
+        let pool = |most, patience: Duration| {
+            let limit = format!("{}s", patience.as_secs());
+            PoolOptions::new()
+                .max_connections(most)
                 .acquire_timeout(READER)
-                .connect_lazy_with(options),
+                .connect_lazy_with(options.clone().options([("statement_timeout", limit)]))
+        };
+        Self {
+            pool: pool(MOST, PATIENCE),
+            unhurried: pool(MOST_UNHURRIED, LONG_PATIENCE),
             patience: PATIENCE,
         }
     }
@@ -53,14 +61,16 @@ impl Readers {
     /// The same for what looks through much.
     pub(crate) fn unhurried(&self) -> Self {
         Self {
-            pool: self.pool.clone(),
+            pool: self.unhurried.clone(),
+            unhurried: self.unhurried.clone(),
             patience: LONG_PATIENCE,
         }
     }
 
     pub(crate) async fn close(&self) {
         // Those in use may be silent.
-        let _ = timeout(READER, self.pool.close()).await;
+        let all = async { tokio::join!(self.pool.close(), self.unhurried.close()) };
+        let _ = timeout(READER, all).await;
     }
 
     async fn reader(&self) -> Result<Reader, sqlx::Error> {
@@ -99,7 +109,7 @@ impl Drop for Reader {
             Ok(runtime) if self.is_done => {
                 runtime.spawn(timeout(READER, connection.return_to_pool()));
             }
-            // Its place is free at once, and the database hears that nobody reads any more.
+            // Its place is free at once.
             _ => drop(connection.detach()),
         }
     }

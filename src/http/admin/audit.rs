@@ -116,8 +116,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 /// Refuses to read on behind the end: whoever has come that far has read a log that was put back since, and
 /// would never be told of what takes those places now.
 async fn is_in_the_log(app: &App, position: u64) -> Result<(), ApiError> {
-    // What this node knows of the log is enough for most.
-    if position <= *app.store.head().borrow() {
+    // What this node knows of the log is enough, unless it can be put back under it.
+    if !app.store.is_shared() && position <= *app.store.head().borrow() {
         return Ok(());
     }
     let end = app.store.last_position().await?;

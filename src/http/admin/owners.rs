@@ -103,12 +103,16 @@ pub(super) fn address(text: &str) -> Result<String, ApiError> {
     let options = Options::default()
         .without_display_text()
         .without_domain_literal();
-    let composed: String = text.nfc().collect();
+    // Which letters there are outside of ASCII, and which marks go with them, is not for us to say.
+    let letters: String = text
+        .chars()
+        .map(|c| if c.is_ascii() { c } else { 'a' })
+        .collect();
     let plausible = text.len() <= 254
-        && composed
+        && text
             .chars()
             .all(|c| !c.is_control() && !c.is_whitespace() && !is_invisible(c) && c != '"')
-        && EmailAddress::parse_with_options(&composed, options).is_ok();
+        && EmailAddress::parse_with_options(&letters, options).is_ok();
     if plausible {
         Ok(text.to_owned())
     } else {
@@ -121,8 +125,9 @@ pub(super) fn address(text: &str) -> Result<String, ApiError> {
 /// What an address is found by. Mail providers fold case; two people whose addresses differ by case alone,
 /// or by how an accent is written, do not exist.
 pub(super) fn email_key(app: &App, address: &str) -> String {
-    let folded: String = address.trim().nfc().collect();
-    let folded = folded.to_lowercase();
+    let composed: String = address.trim().nfc().collect();
+    // A small letter may be composed where the capital is not.
+    let folded: String = composed.to_lowercase().nfc().collect();
     app.hash_keys.emails.mac_hex(&[folded.as_bytes()])
 }
 

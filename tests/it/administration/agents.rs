@@ -66,6 +66,15 @@ on_both_databases! {
         let one = register(&api, body(&format!("ren\u{e9}+{unique}@b\u{fc}cher.example"))).await.expect(201);
         let same = register(&api, body(&format!("rene\u{301}+{unique}@bu\u{308}cher.example"))).await.expect(201);
         assert_eq!(one.str("owner_id"), same.str("owner_id"));
+        let capital = register(&api, body(&format!("J\u{30c}o+{unique}@b.example"))).await.expect(201);
+        let small = register(&api, body(&format!("\u{1f0}o+{unique}@b.example"))).await.expect(201);
+        assert_eq!(capital.str("owner_id"), small.str("owner_id"));
+        for (local, domain) in [
+            ("\u{938}\u{902}\u{92a}\u{930}\u{94d}\u{915}", "\u{921}\u{93e}\u{91f}\u{93e}.\u{92d}\u{93e}\u{930}\u{924}"),
+            ("\u{e17}\u{e35}\u{e48}", "\u{e17}\u{e35}\u{e48}.\u{e44}\u{e17}\u{e22}"),
+        ] {
+            register(&api, body(&format!("{local}+{unique}@{domain}"))).await.expect(201);
+        }
     }
 
     async fn an_address_that_differs_by_case_alone_is_the_same_person(env: Env) {
